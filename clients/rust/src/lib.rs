@@ -1,0 +1,1 @@
+//! The Rust SDK: an encrypted, self-healing stream of typed events.

@@ -1,0 +1,1 @@
+//! The edge: encrypted WebSockets and fan-out.

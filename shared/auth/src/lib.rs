@@ -1,0 +1,1 @@
+//! JWK sets, token verification, claims decryption.

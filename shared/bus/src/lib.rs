@@ -1,0 +1,1 @@
+//! The backplane between sister services, workers and edges: one trait, Redis and memory.

@@ -1,0 +1,1 @@
+//! What both binaries need to be good services: configuration source, telemetry, health, shutdown.

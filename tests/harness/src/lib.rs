@@ -1,0 +1,1 @@
+//! Real servers for tests, as child processes on free ports.

@@ -1,0 +1,1 @@
+//! The worker: activity events from Kafka become rows and pushes.
