@@ -1,1 +1,24 @@
 //! The edge: encrypted WebSockets and fan-out.
+//!
+//! A client's way in is the file list: `accept` -> `upgrade` -> `session` (`greeting`: `authenticate`, `handshake`;
+//! then `live`) -> `registry`. A message's way out: `backplane_watch` -> `fanout` -> `registry` -> `connection`.
+//! [`app`] wires them.
+
+mod accept;
+pub mod app;
+mod authenticate;
+mod backplane_watch;
+mod clock;
+pub mod config;
+mod connection;
+mod fanout;
+mod handshake;
+mod metrics;
+mod registry;
+mod rooms;
+mod session;
+mod upgrade;
+mod watch;
+
+pub use app::{Edge, Parts};
+pub use config::{EdgeSettings, StreamSettings};

@@ -1,1 +1,102 @@
-fn main() {}
+//! `signal-edge`: the stateless edge as a process.
+
+use std::{process::ExitCode, sync::Arc};
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser, Subcommand};
+use signal_auth::{JwkSetClient, JwkSetOptions, Verifier};
+use signal_bus::redis::RedisBus;
+use signal_edge::{Edge, EdgeSettings, Parts};
+use signal_service::{
+    admin,
+    health::Health,
+    listen,
+    settings::{self, Source, unknown_variables},
+    shutdown::Shutdown,
+    telemetry,
+};
+use tokio_util::sync::CancellationToken;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Encrypted WebSockets for people's screens, fed by the backplane.
+#[derive(Debug, Parser)]
+#[command(name = "signal-edge", version)]
+struct Cli {
+    #[command(flatten)]
+    settings: EdgeSettings,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Command {
+    /// Checks flags and variables, and fails for SIGNAL_ variables that nobody knows.
+    CheckConfig,
+}
+
+fn main() -> ExitCode {
+    let source = Source::process();
+    let cli: Cli = match settings::parse(std::env::args_os(), &source) {
+        Ok(cli) => cli,
+        Err(error) => return error.report(),
+    };
+    let unknown = unknown_variables(&Cli::command(), &source);
+    match run(cli, &unknown) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "cannot go on");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
+    telemetry::init_logs(&cli.settings.log)?;
+    for variable in unknown {
+        tracing::warn!("{variable}");
+    }
+    let redis_url = cli.settings.backplane.redis_url.as_ref().context("SIGNAL_REDIS_URL is not set")?;
+    let bus =
+        RedisBus::new(redis_url.expose(), cli.settings.stream.bus_subscription.into()).context("SIGNAL_REDIS_URL")?;
+    let jwks_url = cli.settings.auth.jwks_url.as_deref().context("SIGNAL_JWKS_URL is not set")?;
+    let keys = Arc::new(JwkSetClient::new(jwks_url, JwkSetOptions::default()).context("SIGNAL_JWKS_URL")?);
+    if let Some(Command::CheckConfig) = cli.command {
+        anyhow::ensure!(unknown.is_empty(), "{} SIGNAL_ variables are not known", unknown.len());
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(serve(cli.settings, bus, keys))
+}
+
+async fn serve(settings: EdgeSettings, bus: RedisBus, keys: Arc<JwkSetClient>) -> anyhow::Result<()> {
+    let metrics = telemetry::metrics();
+    let listener = listen::bind(settings.http.http_addr, "SIGNAL_HTTP_ADDR")?;
+    let admin_listener = listen::bind(settings.http.admin_addr, "SIGNAL_ADMIN_ADDR")?;
+    let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
+    shutdown.on_signal().context("no signal handlers")?;
+
+    let health = Health::new();
+    let admin_stop = CancellationToken::new();
+    let admin = tokio::spawn(admin::serve(admin_listener, admin::router(&health, metrics), admin_stop.clone()));
+
+    let issuer = health.component("issuer");
+    let warm = Arc::clone(&keys);
+    tokio::spawn(async move { warm.warm(&issuer).await });
+
+    let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
+    let serving = health.component("edge");
+    let parts = Parts { bus: Arc::new(bus), verifier, health, shutdown: shutdown.clone() };
+    let edge = Edge::start(settings.stream, parts);
+    tracing::info!(addr = %settings.http.http_addr, version = env!("CARGO_PKG_VERSION"), "edge started");
+    serving.up();
+    edge.serve(listener, edge.router()).await?;
+
+    serving.down("stopping");
+    shutdown.drain().await;
+    admin_stop.cancel();
+    // The listener is the last thing to go; how it ends changes nothing any more.
+    let _ = admin.await;
+    Ok(())
+}

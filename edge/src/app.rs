@@ -1,0 +1,111 @@
+//! Wires the edge: the one file that knows all the others.
+
+use std::{sync::Arc, thread::available_parallelism};
+
+use axum::Router;
+use signal_auth::Verifier;
+use signal_bus::{Bus, Channels};
+use signal_service::{health::Health, rest, shutdown::Shutdown};
+use signal_wire::{
+    close::CloseCode,
+    envelope::{BROADCAST_CHANNEL, Target},
+    room,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    accept, backplane_watch,
+    config::{StreamSettings, TokenExpiry},
+    fanout::Fanout,
+    metrics,
+    registry::Registry,
+    watch::{self, Expiries},
+};
+
+/// What the edge is given: everything that could be another in a test or in one process with the worker.
+#[derive(Debug)]
+pub struct Parts {
+    pub bus: Arc<dyn Bus>,
+    pub verifier: Arc<Verifier>,
+    pub health: Health,
+    pub shutdown: Shutdown,
+}
+
+/// What every session needs.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: StreamSettings,
+    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) channels: Arc<dyn Channels>,
+    pub(crate) expiries: Expiries,
+    pub(crate) stop: CancellationToken,
+}
+
+/// A running edge.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    shared: Arc<Shared>,
+    shutdown: Shutdown,
+}
+
+impl Edge {
+    /// Starts everything but the listener. To be called on a Tokio runtime.
+    pub fn start(settings: StreamSettings, parts: Parts) -> Self {
+        metrics::describe();
+        let Parts { bus, verifier, health, shutdown } = parts;
+        let (channels, events) = bus.subscribe();
+        let registry = Arc::new(Registry::new(available_parallelism().map_or(1, usize::from)));
+        let fanout = Fanout::new(Arc::clone(&registry));
+        let expiries = Expiries::new(settings.token_expiry == TokenExpiry::Enforce);
+        let stop = shutdown.token();
+        let shared = Arc::new(Shared { settings, verifier, registry, channels, expiries, stop: stop.clone() });
+
+        let backplane = health.component("backplane");
+        let edge_id = Uuid::new_v4().to_string();
+        until(&stop, backplane_watch::run(events, fanout, backplane, edge_id));
+        until(&stop, subscribe_common(Arc::clone(&shared.channels)));
+        until(&stop, watch::close_silent(Arc::clone(&shared)));
+        until(&stop, watch::expire_tokens(Arc::clone(&shared)));
+        shutdown.tasks().spawn(say_goodbye(Arc::clone(&shared)));
+        Self { shared, shutdown }
+    }
+
+    /// Accepts clients until the shutdown begins; `router` answers whatever is not the stream.
+    ///
+    /// # Errors
+    /// If the listener fails for good.
+    pub async fn serve(&self, listener: TcpListener, router: Router) -> std::io::Result<()> {
+        accept::serve(Arc::clone(&self.shared), self.shutdown.tasks().clone(), listener, router).await
+    }
+
+    /// The edge's REST routes.
+    pub fn router(&self) -> Router {
+        rest::finish(Router::new())
+    }
+
+    /// Authenticated clients.
+    pub fn connections(&self) -> usize {
+        self.shared.registry.len()
+    }
+}
+
+fn until(stop: &CancellationToken, work: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(stop.clone().run_until_cancelled_owned(work));
+}
+
+/// The channels that every edge holds for good.
+async fn subscribe_common(channels: Arc<dyn Channels>) {
+    let rooms = [room::DEFAULT, room::NOTIFICATION].map(|room| Target::Room(room).channel());
+    if let Err(error) = channels.acquire([BROADCAST_CHANNEL.to_owned()].into_iter().chain(rooms).collect()).await {
+        tracing::error!(%error, "broadcasts are not subscribed to");
+    }
+}
+
+/// When the stop begins, closes everybody; each session writes what waits before it ends.
+async fn say_goodbye(shared: Arc<Shared>) {
+    shared.stop.cancelled().await;
+    shared.registry.for_each(|connection| connection.close(CloseCode::ServerShutdown));
+}

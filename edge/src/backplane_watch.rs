@@ -1,0 +1,59 @@
+//! Reads the backplane and hands what it says to the fan-out, in order; watches whether it is there.
+
+use std::sync::Arc;
+
+use signal_bus::{Event, Events, Publication};
+use signal_service::health::Component;
+use signal_wire::envelope::Envelope;
+
+use crate::{
+    fanout::{Fanout, Push},
+    metrics,
+};
+
+/// Messages taken together: what is ready together leaves together.
+const BATCH: usize = 256;
+
+/// Runs until the subscription closes.
+pub(crate) async fn run(mut events: Box<dyn Events>, fanout: Arc<Fanout>, health: Component, edge_id: String) {
+    let mut batch = Vec::new();
+    let mut was_lost = false;
+    while events.next(&mut batch, BATCH).await {
+        let mut pushes = Vec::with_capacity(batch.len());
+        for event in batch.drain(..) {
+            match event {
+                Event::Message(publication) => pushes.extend(read(&publication, &edge_id)),
+                Event::Lost { reason } => {
+                    was_lost = true;
+                    health.down(reason);
+                }
+                Event::Restored => {
+                    health.up();
+                    if std::mem::take(&mut was_lost) {
+                        pushes.push(Push::resync("backplane"));
+                        metrics::resynced();
+                    }
+                }
+            }
+        }
+        if !pushes.is_empty() {
+            fanout.deliver(pushes);
+        }
+    }
+}
+
+/// `None` for what is not an envelope, which is counted, and for what this edge said itself.
+fn read(publication: &Publication, edge_id: &str) -> Option<Push> {
+    match Envelope::decode(&publication.channel, &publication.payload) {
+        Ok((_, envelope)) if envelope.server_id == edge_id => None,
+        Ok((target, envelope)) => {
+            metrics::bus_message();
+            Some(Push::new(target, &envelope))
+        }
+        Err(refusal) => {
+            metrics::bus_refused(refusal.label());
+            tracing::debug!(reason = refusal.label(), "dropped a payload that is not an envelope");
+            None
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The edge's settings.
+
+use std::time::Duration;
+
+use signal_auth::AuthSettings;
+use signal_bus::redis::Mode;
+use signal_service::settings::{BackplaneSettings, HttpSettings, LogSettings, ShutdownSettings, values};
+
+use crate::{rooms::JoinableRooms, session::machine::PlaintextInbound};
+
+/// Everything that `signal-edge` can be told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct EdgeSettings {
+    #[command(flatten)]
+    pub http: HttpSettings,
+    #[command(flatten)]
+    pub auth: AuthSettings,
+    #[command(flatten)]
+    pub backplane: BackplaneSettings,
+    #[command(flatten)]
+    pub stream: StreamSettings,
+    #[command(flatten)]
+    pub log: LogSettings,
+    #[command(flatten)]
+    pub shutdown: ShutdownSettings,
+}
+
+/// What holds for every client.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Stream")]
+pub struct StreamSettings {
+    /// Where clients open their WebSocket.
+    #[arg(long, env = "SIGNAL_STREAM_PATH", value_name = "PATH", default_value = "/stream", value_parser = values::url_path)]
+    pub stream_path: String,
+
+    /// Rooms that clients may join beside the automatic ones, separated by commas; `{userId}` stands for the client's
+    /// user, a `*` at the end for anything.
+    #[arg(long, env = "SIGNAL_JOINABLE_ROOMS", value_name = "PATTERNS", default_value = "", value_parser = joinable_rooms)]
+    pub joinable_rooms: JoinableRooms,
+
+    /// Whether a session ends when its token expires.
+    #[arg(long, env = "SIGNAL_TOKEN_EXPIRY", value_name = "POLICY", value_enum, default_value_t)]
+    pub token_expiry: TokenExpiry,
+
+    /// What authenticated clients may say outside an encrypted envelope.
+    #[arg(long, env = "SIGNAL_PLAINTEXT_INBOUND", value_name = "POLICY", value_enum, default_value_t)]
+    pub plaintext_inbound: PlaintextInbound,
+
+    /// Whether the edge subscribes to the channels of its own clients or to everybody's.
+    #[arg(long, env = "SIGNAL_BUS_SUBSCRIPTION", value_name = "MODE", value_enum, default_value_t)]
+    pub bus_subscription: BusSubscription,
+
+    /// Sockets above this wait to be accepted.
+    #[arg(long, env = "SIGNAL_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 100_000)]
+    pub max_connections: usize,
+
+    /// What may wait for a client that reads slowly; past it the client is closed with 4008.
+    #[arg(long, env = "SIGNAL_OUTBOUND_LIMIT", value_name = "SIZE", default_value = "1MiB", value_parser = values::byte_size)]
+    pub outbound_limit: usize,
+
+    /// From the opening of a socket to `authenticate`; past it the client is closed with 4001.
+    #[arg(long, env = "SIGNAL_AUTHENTICATION_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = values::duration)]
+    pub authentication_timeout: Duration,
+
+    /// From `authenticate` to `connected`; past it the client is closed with 4001.
+    #[arg(long, env = "SIGNAL_HANDSHAKE_TIMEOUT", value_name = "DURATION", default_value = "15s", value_parser = values::duration)]
+    pub handshake_timeout: Duration,
+
+    /// How often silent clients are looked for.
+    #[arg(long, env = "SIGNAL_HEARTBEAT_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = interval)]
+    pub heartbeat_interval: Duration,
+
+    /// Clients silent for longer are closed with 4002.
+    #[arg(long, env = "SIGNAL_HEARTBEAT_TIMEOUT", value_name = "DURATION", default_value = "90s", value_parser = values::duration)]
+    pub heartbeat_timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum TokenExpiry {
+    /// The session is closed with 4005.
+    #[default]
+    Enforce,
+    /// The session goes on, as with the service before.
+    Ignore,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum BusSubscription {
+    /// One subscription for each room, user and client that is here.
+    #[default]
+    Exact,
+    /// Patterns that match everybody's, as the service before did.
+    Pattern,
+}
+
+impl From<BusSubscription> for Mode {
+    fn from(subscription: BusSubscription) -> Self {
+        match subscription {
+            BusSubscription::Exact => Self::Exact,
+            BusSubscription::Pattern => Self::Pattern,
+        }
+    }
+}
+
+fn joinable_rooms(text: &str) -> Result<JoinableRooms, String> {
+    Ok(JoinableRooms::new(text.split(',').map(str::trim)))
+}
+
+/// A timer can't tick every zero seconds.
+fn interval(text: &str) -> Result<Duration, String> {
+    values::duration(text).and_then(|period| if period.is_zero() { Err("must not be zero".into()) } else { Ok(period) })
+}

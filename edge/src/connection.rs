@@ -1,0 +1,284 @@
+//! One client. Its socket and what waits to be written are shared by the session that reads and the fan-out that
+//! writes.
+//!
+//! Phases are types: a [`Link`] is a socket to somebody unknown and can carry only what the handshake says; it becomes
+//! a [`Connection`] by being given an [`Identity`] and a cipher, and only a `Connection` can be pushed to.
+
+mod outbox;
+mod ws_frame;
+
+use std::{
+    cell::RefCell,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU32, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use signal_auth::UserId;
+use signal_seal::v1::{Cipher, DoesNotOpen};
+use signal_wire::{
+    close::CloseCode,
+    message,
+    sealed::{Sealed, sealed_len},
+};
+use tokio::net::TcpStream;
+use uuid::Uuid;
+
+use self::outbox::{Discard, Offered, Outbox};
+use crate::{clock, metrics};
+
+/// Sealed frames gathered for one client leave once they are this many bytes, whatever else is ready.
+const GATHER_BYTES: usize = 64 * 1024;
+
+/// A socket and what waits to be written to it.
+pub(crate) struct Link {
+    socket: TcpStream,
+    outbox: Mutex<Outbox>,
+    /// Wakes the session when something waits that it must write.
+    session: AtomicWaker,
+    /// [`clock::seconds`] of the last inbound frame.
+    last_heard: AtomicU32,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").finish_non_exhaustive()
+    }
+}
+
+/// What a turn of the session found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// There is something to read, or the peer is gone.
+    Readable,
+    /// A close frame is the last thing that waits, or waited.
+    Closing,
+    /// The socket failed.
+    Broken,
+}
+
+impl Link {
+    pub(crate) fn new(socket: TcpStream, limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            socket,
+            outbox: Mutex::new(Outbox::new(limit)),
+            session: AtomicWaker::new(),
+            last_heard: AtomicU32::new(clock::seconds()),
+        })
+    }
+
+    /// Says something in plaintext: the handshake and its errors.
+    pub(crate) fn send_plain(&self, message: &[u8]) {
+        let mut frame = Vec::with_capacity(message.len() + 10);
+        ws_frame::text(message, &mut frame);
+        self.offer(&mut self.outbox.lock(), &frame);
+    }
+
+    /// Ends the connection once what waits is written.
+    pub(crate) fn close(&self, code: CloseCode) {
+        let mut outbox = self.outbox.lock();
+        if outbox.is_open() {
+            metrics::closed(code);
+            outbox.close(code, Discard::Nothing);
+            drop(outbox);
+            self.session.wake();
+        }
+    }
+
+    fn offer(&self, outbox: &mut Outbox, frames: &[u8]) {
+        let offered = outbox.offer(frames, |bytes| self.socket.try_write(bytes));
+        match offered {
+            Offered::Written | Offered::Queued | Offered::Refused => {}
+            Offered::Waiting => self.session.wake(),
+            Offered::Overflowed => {
+                metrics::closed(CloseCode::TooSlow);
+                self.session.wake();
+            }
+        }
+    }
+
+    /// Writes what waits, then waits for something to read. For the session's task alone.
+    pub(crate) fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<Turn> {
+        self.session.register(cx.waker());
+        loop {
+            let mut outbox = self.outbox.lock();
+            if !outbox.is_empty() && !outbox.flush(|bytes| self.socket.try_write(bytes)) {
+                drop(outbox);
+                // The readiness that try_write found missing is asked for here, which registers the waker.
+                match self.socket.poll_write_ready(cx) {
+                    Poll::Ready(_) => continue,
+                    Poll::Pending => break,
+                }
+            }
+            if outbox.is_broken() {
+                return Poll::Ready(Turn::Broken);
+            }
+            if !outbox.is_open() {
+                return Poll::Ready(Turn::Closing);
+            }
+            break;
+        }
+        // A peer that is slow to read may still talk.
+        self.socket.poll_read_ready(cx).map(|_| Turn::Readable)
+    }
+
+    /// Resolves once everything is written or the socket failed; the rest of a closing connection's life.
+    pub(crate) fn poll_drained(&self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.outbox.lock().flush(|bytes| self.socket.try_write(bytes)) {
+                return Poll::Ready(());
+            }
+            if self.socket.poll_write_ready(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    /// The peer said goodbye, or talks what is no WebSocket: nothing is to be sent any more.
+    pub(crate) fn shut(&self) {
+        self.outbox.lock().shut();
+    }
+
+    pub(crate) fn heard(&self) {
+        self.last_heard.store(clock::seconds(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn silent_seconds(&self, now: u32) -> u32 {
+        now.saturating_sub(self.last_heard.load(Ordering::Relaxed))
+    }
+
+    /// Bytes that wait for the client to read.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.outbox.lock().len()
+    }
+}
+
+/// How tungstenite sees a link: it reads the socket; what it writes (pongs, answers to a close) goes where every
+/// other frame goes.
+#[derive(Debug)]
+pub(crate) struct Adapter<'a>(pub(crate) &'a Link);
+
+impl io::Read for Adapter<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.socket.try_read(buffer)
+    }
+}
+
+impl io::Write for Adapter<'_> {
+    fn write(&mut self, frames: &[u8]) -> io::Result<usize> {
+        self.0.offer(&mut self.0.outbox.lock(), frames);
+        Ok(frames.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Who a connection belongs to.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) id: Uuid,
+    pub(crate) user: UserId,
+    /// Unix seconds after which the session ends.
+    pub(crate) expires_at: Option<i64>,
+}
+
+/// The rooms that a client is in without asking. Not entries of the registry: that would cost each client a kilobyte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum AutomaticRoom {
+    Own = 1,
+    Default = 2,
+    Notification = 4,
+    Recipient = 8,
+}
+
+const ALL_AUTOMATIC: u8 = 15;
+
+/// An authenticated client.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    link: Arc<Link>,
+    cipher: Mutex<Cipher>,
+    pub(crate) identity: Identity,
+    automatic: AtomicU8,
+}
+
+thread_local! {
+    /// Where frames are sealed before they are written; one for each thread, so that no client owns one.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+#[derive(Default)]
+struct Scratch {
+    work: Vec<u8>,
+    frames: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) fn new(link: Arc<Link>, cipher: Cipher, identity: Identity) -> Arc<Self> {
+        Arc::new(Self { link, cipher: Mutex::new(cipher), identity, automatic: AtomicU8::new(ALL_AUTOMATIC) })
+    }
+
+    /// Seals and sends messages, in order, in as few writes as they take.
+    pub(crate) fn push<'a>(&self, plaintexts: impl IntoIterator<Item = &'a [u8]>) {
+        SCRATCH.with_borrow_mut(|Scratch { work, frames }| {
+            frames.clear();
+            // Held until the frames are written or queued: they leave in the order in which they were sealed.
+            let mut cipher = self.cipher.lock();
+            let mut sealer = cipher.sealer();
+            for plaintext in plaintexts {
+                ws_frame::text_header(sealed_len(plaintext.len()), frames);
+                sealer.seal(plaintext, work, frames);
+                if frames.len() >= GATHER_BYTES {
+                    self.link.offer(&mut self.link.outbox.lock(), frames);
+                    frames.clear();
+                }
+            }
+            if !frames.is_empty() {
+                self.link.offer(&mut self.link.outbox.lock(), frames);
+            }
+            // One large message must not make a thread hold its megabytes for ever.
+            frames.shrink_to(2 * GATHER_BYTES);
+            work.shrink_to(2 * GATHER_BYTES);
+        });
+    }
+
+    pub(crate) fn push_error(&self, text: &str) {
+        self.push([&message::compose_error(text)[..]]);
+    }
+
+    pub(crate) fn open(&self, sealed: &Sealed<'_>) -> Result<Vec<u8>, DoesNotOpen> {
+        self.cipher.lock().open(sealed)
+    }
+
+    pub(crate) fn close(&self, code: CloseCode) {
+        self.link.close(code);
+    }
+
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    pub(crate) fn is_in(&self, room: AutomaticRoom) -> bool {
+        self.automatic.load(Ordering::Acquire) & room as u8 != 0
+    }
+
+    pub(crate) fn enter(&self, room: AutomaticRoom) {
+        self.automatic.fetch_or(room as u8, Ordering::AcqRel);
+    }
+
+    pub(crate) fn leave(&self, room: AutomaticRoom) {
+        self.automatic.fetch_and(!(room as u8), Ordering::AcqRel);
+    }
+}

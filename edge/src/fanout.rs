@@ -1,0 +1,206 @@
+//! From one message to the clients that it is for.
+//!
+//! Each partition of the registry has a lane, which sends one batch at a time: that is what keeps a client's messages
+//! in order. A small audience is served on the spot; a large one by a task of its lane, and whatever arrives meanwhile
+//! waits and then leaves together, one write for each client.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use signal_wire::{
+    envelope::{Envelope, Target},
+    message::{self, event},
+};
+use uuid::Uuid;
+
+use crate::{
+    connection::Connection,
+    metrics,
+    registry::{Reach, Registry},
+};
+
+/// Audiences up to this are served where the message arrived; a task costs more than the wait.
+const ON_THE_SPOT: usize = 64;
+/// A lane's task lets others run after so many clients.
+const CLIENTS_PER_TURN: usize = 32;
+/// What a lane that does not keep up may hold; past it messages are dropped and its clients told to read again.
+const LANE_BYTES: usize = 32 * 1024 * 1024;
+
+/// A message for everybody that a target means, serialised once.
+#[derive(Debug)]
+pub(crate) struct Push {
+    channel: Box<str>,
+    plaintext: Bytes,
+    exclude: Box<[Uuid]>,
+}
+
+impl Push {
+    /// What an envelope asks for.
+    pub(crate) fn new(target: Target<'_>, envelope: &Envelope<'_>) -> Self {
+        let exclude = match target {
+            Target::Broadcast | Target::Room(_) => envelope.exclude.as_deref().unwrap_or_default(),
+            Target::Client(_) | Target::User(_) => &[],
+        };
+        Self {
+            channel: target.channel().into(),
+            plaintext: message::compose(&envelope.event, envelope.data).into(),
+            // An id that is no UUID is nobody's.
+            exclude: exclude.iter().filter_map(|id| Uuid::try_parse(id).ok()).collect(),
+        }
+    }
+
+    /// Tells everybody that pushes may have been missed.
+    pub(crate) fn resync(reason: &'static str) -> Self {
+        let data = serde_json::json!({ "reason": reason });
+        Self {
+            channel: Target::Broadcast.channel().into(),
+            plaintext: message::compose_value(event::RESYNC, &data).into(),
+            exclude: Box::default(),
+        }
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target::of_channel(&self.channel).expect("the channel was made of a target")
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Fanout {
+    registry: Arc<Registry>,
+    lanes: Box<[Lane]>,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    state: Mutex<LaneState>,
+}
+
+#[derive(Debug, Default)]
+struct LaneState {
+    /// Somebody is sending; whoever comes now queues.
+    busy: bool,
+    queue: Vec<Arc<Push>>,
+    bytes: usize,
+    lagged: bool,
+}
+
+impl Fanout {
+    pub(crate) fn new(registry: Arc<Registry>) -> Arc<Self> {
+        let lanes = (0..registry.partitions()).map(|_| Lane::default()).collect();
+        Arc::new(Self { registry, lanes })
+    }
+
+    /// Sends messages in this order. For one caller at a time: the order of two callers' messages would be anybody's.
+    pub(crate) fn deliver(self: &Arc<Self>, pushes: Vec<Push>) {
+        let pushes: Vec<Arc<Push>> = pushes.into_iter().map(Arc::new).collect();
+        let reach: Vec<Reach> = pushes.iter().map(|push| self.registry.reach(push.target())).collect();
+        for index in 0..self.lanes.len() {
+            let concerned = pushes.iter().zip(&reach);
+            let batch: Vec<_> = concerned
+                .filter(|(_, reach)| **reach == Reach::All || **reach == Reach::One(index))
+                .map(|(push, _)| Arc::clone(push))
+                .collect();
+            if !batch.is_empty() && self.lanes[index].take_turn(&batch) {
+                self.start(index, &batch);
+            }
+        }
+    }
+
+    fn start(self: &Arc<Self>, index: usize, batch: &[Arc<Push>]) {
+        let plan = self.plan(index, batch);
+        if plan.len() <= ON_THE_SPOT {
+            by_client(&plan).for_each(|messages| send(messages, batch));
+            if let Some(next) = self.lanes[index].finish_turn() {
+                tokio::spawn(Arc::clone(self).run(index, next));
+            }
+        } else {
+            tokio::spawn(Arc::clone(self).run_planned(index, batch.to_vec(), plan));
+        }
+    }
+
+    async fn run(self: Arc<Self>, index: usize, batch: Vec<Arc<Push>>) {
+        let plan = self.plan(index, &batch);
+        self.run_planned(index, batch, plan).await;
+    }
+
+    /// Sends batch after batch until the lane is empty.
+    async fn run_planned(self: Arc<Self>, index: usize, mut batch: Vec<Arc<Push>>, mut plan: Plan) {
+        loop {
+            let mut clients = 0;
+            for messages in by_client(&plan) {
+                send(messages, &batch);
+                clients += 1;
+                if clients % CLIENTS_PER_TURN == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            batch = match self.lanes[index].finish_turn() {
+                Some(next) => next,
+                None => return,
+            };
+            plan = self.plan(index, &batch);
+        }
+    }
+
+    /// Who gets which messages of the batch, each client's together and in order.
+    fn plan(&self, index: usize, batch: &[Arc<Push>]) -> Plan {
+        let mut plan = Plan::new();
+        for (number, push) in batch.iter().enumerate() {
+            self.registry.audience(index, push.target(), |connection| {
+                if !push.exclude.contains(&connection.identity.id) {
+                    plan.push((Arc::clone(connection), number));
+                }
+            });
+        }
+        if batch.len() > 1 {
+            plan.sort_unstable_by_key(|(connection, number)| (Arc::as_ptr(connection).addr(), *number));
+        }
+        metrics::messages_out(plan.len());
+        plan
+    }
+}
+
+type Plan = Vec<(Arc<Connection>, usize)>;
+
+fn by_client(plan: &Plan) -> impl Iterator<Item = &[(Arc<Connection>, usize)]> {
+    plan.chunk_by(|(one, _), (other, _)| Arc::ptr_eq(one, other))
+}
+
+fn send(messages: &[(Arc<Connection>, usize)], batch: &[Arc<Push>]) {
+    let [(connection, _), ..] = messages else { return };
+    connection.push(messages.iter().map(|(_, number)| &batch[*number].plaintext[..]));
+}
+
+impl Lane {
+    /// `true` if the caller is to send the batch now; else it is queued.
+    fn take_turn(&self, batch: &[Arc<Push>]) -> bool {
+        let mut state = self.state.lock();
+        if !state.busy {
+            state.busy = true;
+            return true;
+        }
+        for push in batch {
+            if state.bytes + push.plaintext.len() > LANE_BYTES {
+                state.lagged = true;
+                metrics::dropped("fanout_lag");
+            } else {
+                state.bytes += push.plaintext.len();
+                state.queue.push(Arc::clone(push));
+            }
+        }
+        false
+    }
+
+    /// What came meanwhile and is to be sent next; with `None` the turn is over.
+    fn finish_turn(&self) -> Option<Vec<Arc<Push>>> {
+        let mut state = self.state.lock();
+        let mut next = std::mem::take(&mut state.queue);
+        state.bytes = 0;
+        if std::mem::take(&mut state.lagged) {
+            next.push(Arc::new(Push::resync("overload")));
+        }
+        state.busy = !next.is_empty();
+        state.busy.then_some(next)
+    }
+}

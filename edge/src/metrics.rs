@@ -1,0 +1,94 @@
+//! Every metric of the edge, named once.
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use signal_wire::close::CloseCode;
+use std::time::Duration;
+
+const CONNECTIONS: &str = "signal_edge_connections";
+const SOCKETS: &str = "signal_edge_sockets";
+const HANDSHAKES: &str = "signal_edge_handshakes_total";
+const HANDSHAKE_SECONDS: &str = "signal_edge_handshake_seconds";
+const CLOSES: &str = "signal_edge_closes_total";
+const INBOUND: &str = "signal_edge_inbound_messages_total";
+const INBOUND_REFUSED: &str = "signal_edge_inbound_refused_total";
+const OUTBOUND: &str = "signal_edge_outbound_messages_total";
+const DROPPED: &str = "signal_edge_dropped_messages_total";
+const BUS_MESSAGES: &str = "signal_edge_bus_messages_total";
+const BUS_REFUSED: &str = "signal_edge_bus_refused_total";
+const RESYNCS: &str = "signal_edge_resyncs_total";
+const OUTBOUND_WAITING: &str = "signal_edge_outbound_waiting_bytes";
+const UPGRADES_REFUSED: &str = "signal_edge_upgrades_refused_total";
+
+/// Says what each metric means and counts; called once the recorder is installed.
+pub(crate) fn describe() {
+    describe_gauge!(CONNECTIONS, "Authenticated clients.");
+    describe_gauge!(SOCKETS, "Open WebSockets, authenticated or not.");
+    describe_counter!(HANDSHAKES, "Ended handshakes by result.");
+    describe_histogram!(HANDSHAKE_SECONDS, Unit::Seconds, "From authenticate to connected.");
+    describe_counter!(CLOSES, "Closes begun by this edge, by code.");
+    describe_counter!(INBOUND, "Messages from clients by kind.");
+    describe_counter!(INBOUND_REFUSED, "Messages from clients that were refused, by reason.");
+    describe_counter!(OUTBOUND, "Messages pushed to clients, one for each client.");
+    describe_counter!(DROPPED, "Messages dropped on the way out, by reason.");
+    describe_counter!(BUS_MESSAGES, "Envelopes read from the backplane.");
+    describe_counter!(BUS_REFUSED, "Payloads from the backplane that were dropped, by reason.");
+    describe_gauge!(OUTBOUND_WAITING, Unit::Bytes, "What waits for clients that read slowly, at the last look.");
+    describe_counter!(RESYNCS, "Times that all clients were told to read again.");
+    describe_counter!(UPGRADES_REFUSED, "Requests for the stream that were no WebSocket upgrade.");
+    for gauge in [CONNECTIONS, SOCKETS] {
+        gauge!(gauge).set(0.0);
+    }
+}
+
+pub(crate) fn connections(change: f64) {
+    gauge!(CONNECTIONS).increment(change);
+}
+
+pub(crate) fn sockets(change: f64) {
+    gauge!(SOCKETS).increment(change);
+}
+
+pub(crate) fn handshake(result: &'static str, took: Duration) {
+    counter!(HANDSHAKES, "result" => result).increment(1);
+    histogram!(HANDSHAKE_SECONDS, "result" => result).record(took);
+}
+
+pub(crate) fn closed(code: CloseCode) {
+    counter!(CLOSES, "code" => code.code().to_string()).increment(1);
+}
+
+pub(crate) fn inbound(kind: &'static str) {
+    counter!(INBOUND, "kind" => kind).increment(1);
+}
+
+pub(crate) fn inbound_refused(reason: &'static str) {
+    counter!(INBOUND_REFUSED, "reason" => reason).increment(1);
+}
+
+pub(crate) fn messages_out(count: usize) {
+    counter!(OUTBOUND).increment(count as u64);
+}
+
+pub(crate) fn dropped(reason: &'static str) {
+    counter!(DROPPED, "reason" => reason).increment(1);
+}
+
+pub(crate) fn bus_message() {
+    counter!(BUS_MESSAGES).increment(1);
+}
+
+pub(crate) fn bus_refused(reason: &'static str) {
+    counter!(BUS_REFUSED, "reason" => reason).increment(1);
+}
+
+pub(crate) fn resynced() {
+    counter!(RESYNCS).increment(1);
+}
+
+pub(crate) fn outbound_waiting(bytes: usize) {
+    gauge!(OUTBOUND_WAITING).set(bytes as f64);
+}
+
+pub(crate) fn upgrade_refused() {
+    counter!(UPGRADES_REFUSED).increment(1);
+}

@@ -1,0 +1,220 @@
+//! Who is connected here: by client, by user and by room.
+//!
+//! Split into partitions by user, so that a large audience is served by several threads and a push to one person
+//! touches one lock. Invariant: a connection is in exactly one partition, under all of its names or under none.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use signal_wire::{envelope::Target, room};
+use uuid::Uuid;
+
+use crate::connection::{AutomaticRoom, Connection};
+
+/// A client holds at most this many rooms, the automatic ones among them.
+pub(crate) const MAX_ROOMS: usize = 256;
+const AUTOMATIC_ROOMS: usize = 4;
+
+#[derive(Debug)]
+pub(crate) struct Registry {
+    partitions: Box<[Mutex<Partition>]>,
+    hasher: RandomState,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    clients: HashMap<Uuid, Arc<Connection>>,
+    users: HashMap<Box<str>, Vec<Arc<Connection>>>,
+    /// Rooms that clients asked for; the automatic ones follow from `clients` and `users`.
+    rooms: HashMap<Arc<str>, HashMap<Uuid, Arc<Connection>>>,
+    joined: HashMap<Uuid, Vec<Arc<str>>>,
+}
+
+/// Which of the partitions a target can have clients in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    One(usize),
+    All,
+}
+
+impl Registry {
+    pub(crate) fn new(partitions: usize) -> Self {
+        let partitions = (0..partitions.max(1)).map(|_| Mutex::default()).collect();
+        Self { partitions, hasher: RandomState::new() }
+    }
+
+    pub(crate) fn partitions(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// From here on the client can be pushed to.
+    pub(crate) fn insert(&self, connection: &Arc<Connection>) {
+        let user = connection.identity.user.text();
+        let mut partition = self.partition(user).lock();
+        partition.clients.insert(connection.identity.id, Arc::clone(connection));
+        match partition.users.get_mut(user) {
+            Some(connections) => connections.push(Arc::clone(connection)),
+            None => {
+                partition.users.insert(user.into(), vec![Arc::clone(connection)]);
+            }
+        }
+    }
+
+    /// Removes exactly this connection, and says which rooms it had joined. `None` if it was not here.
+    pub(crate) fn remove(&self, connection: &Arc<Connection>) -> Option<Vec<Arc<str>>> {
+        let (id, user) = (connection.identity.id, connection.identity.user.text());
+        let mut partition = self.partition(user).lock();
+        match partition.clients.entry(id) {
+            Entry::Occupied(entry) if Arc::ptr_eq(entry.get(), connection) => entry.remove(),
+            _ => return None,
+        };
+        if let Some(connections) = partition.users.get_mut(user) {
+            connections.retain(|other| !Arc::ptr_eq(other, connection));
+            if connections.is_empty() {
+                partition.users.remove(user);
+            }
+        }
+        let joined = partition.joined.remove(&id).unwrap_or_default();
+        for room in &joined {
+            partition.leave_room(room, id);
+        }
+        Some(joined)
+    }
+
+    /// Puts a client into a room; `false` if it is in there already, may not hold more, or is gone.
+    pub(crate) fn join(&self, connection: &Arc<Connection>, room: &str) -> Joined {
+        let id = connection.identity.id;
+        let mut partition = self.partition(connection.identity.user.text()).lock();
+        if !partition.clients.contains_key(&id) {
+            return Joined::Gone;
+        }
+        let partition = &mut *partition;
+        let joined = partition.joined.entry(id).or_default();
+        if joined.iter().any(|other| &**other == room) {
+            return Joined::Already;
+        }
+        if joined.len() + AUTOMATIC_ROOMS >= MAX_ROOMS {
+            return Joined::TooMany;
+        }
+        let room: Arc<str> = match partition.rooms.get_key_value(room) {
+            Some((name, _)) => Arc::clone(name),
+            None => room.into(),
+        };
+        joined.push(Arc::clone(&room));
+        partition.rooms.entry(room).or_default().insert(id, Arc::clone(connection));
+        Joined::New
+    }
+
+    /// Takes a client out of a room that it joined; `false` if it had not.
+    pub(crate) fn leave(&self, connection: &Arc<Connection>, room: &str) -> bool {
+        let id = connection.identity.id;
+        let mut partition = self.partition(connection.identity.user.text()).lock();
+        let Some(joined) = partition.joined.get_mut(&id) else { return false };
+        let Some(at) = joined.iter().position(|other| &**other == room) else { return false };
+        joined.swap_remove(at);
+        if joined.is_empty() {
+            partition.joined.remove(&id);
+        }
+        partition.leave_room(room, id);
+        true
+    }
+
+    pub(crate) fn reach(&self, target: Target<'_>) -> Reach {
+        match target {
+            Target::User(user) => Reach::One(self.index(user)),
+            Target::Room(room) => match room::recipient_user(room) {
+                Some(user) => Reach::One(self.index(user)),
+                None => Reach::All,
+            },
+            Target::Broadcast | Target::Client(_) => Reach::All,
+        }
+    }
+
+    /// Hands every connection of one partition that `target` means to `each`.
+    pub(crate) fn audience(&self, partition: usize, target: Target<'_>, mut each: impl FnMut(&Arc<Connection>)) {
+        let partition = self.partitions[partition].lock();
+        match target {
+            Target::Broadcast => partition.clients.values().for_each(each),
+            Target::Client(id) => partition.client(id).into_iter().for_each(each),
+            Target::User(user) => partition.user(user).iter().for_each(each),
+            Target::Room(room) => {
+                let mut automatic = |connection: &Arc<Connection>, room| {
+                    if connection.is_in(room) {
+                        each(connection);
+                    }
+                };
+                match room {
+                    room::DEFAULT => partition.clients.values().for_each(|c| automatic(c, AutomaticRoom::Default)),
+                    room::NOTIFICATION => {
+                        partition.clients.values().for_each(|c| automatic(c, AutomaticRoom::Notification));
+                    }
+                    _ => match room::recipient_user(room) {
+                        Some(user) => partition.user(user).iter().for_each(|c| automatic(c, AutomaticRoom::Recipient)),
+                        None => partition.client(room).into_iter().for_each(|c| automatic(c, AutomaticRoom::Own)),
+                    },
+                }
+                if let Some(members) = partition.rooms.get(room) {
+                    members.values().for_each(each);
+                }
+            }
+        }
+    }
+
+    /// Everybody, one partition after the other, without a lock held while `each` runs.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(&Arc<Connection>)) {
+        for partition in &self.partitions {
+            let connections: Vec<_> = partition.lock().clients.values().cloned().collect();
+            connections.iter().for_each(&mut each);
+        }
+    }
+
+    pub(crate) fn get(&self, id: Uuid) -> Option<Arc<Connection>> {
+        self.partitions.iter().find_map(|partition| partition.lock().clients.get(&id).cloned())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.partitions.iter().map(|partition| partition.lock().clients.len()).sum()
+    }
+
+    fn partition(&self, user: &str) -> &Mutex<Partition> {
+        &self.partitions[self.index(user)]
+    }
+
+    fn index(&self, user: &str) -> usize {
+        (self.hasher.hash_one(user) % self.partitions.len() as u64) as usize
+    }
+}
+
+/// What became of a wish to join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Joined {
+    New,
+    Already,
+    TooMany,
+    Gone,
+}
+
+impl Partition {
+    fn client(&self, id: &str) -> Option<&Arc<Connection>> {
+        // Uuid reads other spellings too; a channel's name is compared to the letter.
+        let id = Uuid::try_parse(id).ok().filter(|uuid| uuid.to_string() == id)?;
+        self.clients.get(&id)
+    }
+
+    fn user(&self, user: &str) -> &[Arc<Connection>] {
+        self.users.get(user).map_or(&[], Vec::as_slice)
+    }
+
+    fn leave_room(&mut self, room: &str, id: Uuid) {
+        if let Some(members) = self.rooms.get_mut(room) {
+            members.remove(&id);
+            if members.is_empty() {
+                self.rooms.remove(room);
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A socket to somebody unknown, until it is known or closed.
+
+use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
+
+use signal_wire::{close::CloseCode, message};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    End, MESSAGES_PER_TURN, Reader,
+    live::Member,
+    machine::{self, Before, Greeting},
+};
+use crate::{
+    app::Shared,
+    authenticate::{Accepted, Denied, Offer, authenticate},
+    connection::{Link, Turn},
+    metrics,
+};
+
+type Check<'a> = Pin<Box<dyn Future<Output = Result<Accepted, Denied>> + Send + 'a>>;
+
+/// Returns once the client is authenticated and registered, or `None` once the link is closing.
+pub(super) async fn greet<'a>(shared: &'a Arc<Shared>, link: &Arc<Link>, reader: &mut Reader) -> Option<Member> {
+    let mut deadline = std::pin::pin!(sleep(shared.settings.authentication_timeout));
+    let mut check: Option<(Check<'a>, Instant)> = None;
+    loop {
+        let checked = async {
+            match &mut check {
+                Some((check, _)) => check.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // A verdict that is there counts, even if the deadline has passed meanwhile.
+            biased;
+            verdict = checked => {
+                let took = check.take().map_or(Duration::ZERO, |(_, since)| since.elapsed());
+                return settle(shared, link, verdict, took);
+            }
+            () = shared.stop.cancelled() => {
+                link.close(CloseCode::ServerShutdown);
+                return None;
+            }
+            () = &mut deadline => {
+                metrics::handshake("timeout", shared.settings.authentication_timeout);
+                link.close(CloseCode::AuthenticationTimeout);
+                return None;
+            }
+            turn = poll_fn(|cx| link.poll_turn(cx)) => {
+                if turn != Turn::Readable {
+                    return None;
+                }
+                let offer = read(link, reader, check.is_some()).ok()?;
+                if let Some(offer) = offer {
+                    deadline.as_mut().reset(Instant::now() + shared.settings.handshake_timeout);
+                    let work = Box::pin(async move { authenticate(shared, &offer).await });
+                    check = Some((work, Instant::now()));
+                } else {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+}
+
+/// The link is closing.
+struct Closing;
+
+/// Answers what is there to read, up to an offer.
+fn read(link: &Link, reader: &mut Reader, checking: bool) -> Result<Option<Offer>, Closing> {
+    let greeting = if checking { Greeting::Checking } else { Greeting::Fresh };
+    for _ in 0..MESSAGES_PER_TURN {
+        match reader.read(link) {
+            Ok(message) => match machine::before(&message.into_data(), greeting) {
+                Before::Silence => {}
+                Before::Error(text) => {
+                    metrics::inbound_refused("unauthenticated");
+                    link.send_plain(&message::compose_error(text));
+                }
+                Before::Authenticate(data) => return Ok(Some(data.into())),
+            },
+            Err(End::Empty) => return Ok(None),
+            Err(End::Gone) => return Err(Closing),
+            Err(End::Broke(code)) => {
+                link.close(code);
+                return Err(Closing);
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn settle(shared: &Arc<Shared>, link: &Arc<Link>, verdict: Result<Accepted, Denied>, took: Duration) -> Option<Member> {
+    match verdict {
+        Ok(accepted) => {
+            metrics::handshake("connected", took);
+            Some(Member::enter(shared, link, accepted))
+        }
+        Err(denied) => {
+            metrics::handshake(denied.label, took);
+            link.send_plain(&message::compose_error(denied.message));
+            link.close(denied.close);
+            None
+        }
+    }
+}
