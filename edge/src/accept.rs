@@ -70,12 +70,15 @@ async fn connection(
         let (shared, sessions, router, permit) =
             (Arc::clone(&shared), sessions.clone(), router.clone(), Arc::clone(&permit));
         async move {
-            let response = if request.uri().path() == shared.settings.stream_path {
-                upgrade::answer(&shared, &sessions, request, permit)
+            let request = if request.uri().path() == shared.settings.stream_path {
+                match upgrade::answer(&shared, &sessions, request, permit) {
+                    Ok(response) => return Ok(response),
+                    Err(request) => request,
+                }
             } else {
-                route(router, request).await
+                request
             };
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(route(router, request).await)
         }
     });
     let mut serving = std::pin::pin!(

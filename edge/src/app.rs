@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, thread::available_parallelism};
 
-use axum::Router;
+use axum::{Router, routing::any};
 use signal_auth::Verifier;
 use signal_bus::{Bus, Channels};
 use signal_service::{health::Health, rest, shutdown::Shutdown};
@@ -21,6 +21,7 @@ use crate::{
     fanout::Fanout,
     metrics,
     registry::Registry,
+    upgrade,
     watch::{self, Expiries},
 };
 
@@ -83,7 +84,7 @@ impl Edge {
 
     /// The edge's REST routes.
     pub fn router(&self) -> Router {
-        rest::finish(Router::new())
+        rest::finish(Router::new().route(&self.shared.settings.stream_path, any(upgrade::refuse)))
     }
 
     /// Authenticated clients.

@@ -6,7 +6,7 @@ use axum::{body::Body, response::IntoResponse};
 use hyper::{
     Request, Response, StatusCode,
     body::Incoming,
-    header::{SEC_WEBSOCKET_VERSION, UPGRADE},
+    header::{HeaderValue, SEC_WEBSOCKET_VERSION, UPGRADE},
     upgrade::Upgraded,
 };
 use hyper_util::rt::TokioIo;
@@ -17,17 +17,15 @@ use tungstenite::handshake::server::create_response_with_body;
 
 use crate::{app::Shared, metrics, session};
 
-/// Answers a request for the stream. The session begins once the answer is written, as a task of its own.
+/// Answers a request to become a WebSocket, or gives it back if it is none. The session begins once the answer is
+/// written, as a task of its own.
 pub(crate) fn answer(
     shared: &Arc<Shared>,
     sessions: &TaskTracker,
     mut request: Request<Incoming>,
     permit: Arc<OwnedSemaphorePermit>,
-) -> Response<Body> {
-    let response = match create_response_with_body(&request, Body::empty) {
-        Ok(response) => response,
-        Err(error) => return refuse(&error),
-    };
+) -> Result<Response<Body>, Request<Incoming>> {
+    let Ok(response) = create_response_with_body(&request, Body::empty) else { return Err(request) };
     let shared = Arc::clone(shared);
     let upgrade = hyper::upgrade::on(&mut request);
     sessions.spawn(async move {
@@ -36,7 +34,7 @@ pub(crate) fn answer(
         session::run(shared, socket, early).await;
         drop(permit);
     });
-    response
+    Ok(response)
 }
 
 /// The raw socket is taken back out of hyper, so that nothing stands between it and the write path.
@@ -45,12 +43,13 @@ fn take_socket(upgraded: Upgraded) -> (TcpStream, Vec<u8>) {
     (parts.io.into_inner(), parts.read_buf.into())
 }
 
-fn refuse(error: &tungstenite::Error) -> Response<Body> {
+/// What a request for the stream gets that is no upgrade.
+pub(crate) async fn refuse() -> Response<Body> {
     metrics::upgrade_refused();
-    let message = format!("This is a WebSocket endpoint: {error}");
+    let message = "This is a WebSocket endpoint: ask for an upgrade, with Sec-WebSocket-Version 13";
     let mut response = RestError::new(StatusCode::UPGRADE_REQUIRED, message).into_response();
     // RFC 9110, 15.5.22 wants the protocol named, RFC 6455, 4.4 the version.
-    response.headers_mut().insert(UPGRADE, "websocket".parse().expect("a valid header"));
-    response.headers_mut().insert(SEC_WEBSOCKET_VERSION, "13".parse().expect("a valid header"));
+    response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+    response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     response
 }

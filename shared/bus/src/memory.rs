@@ -1,7 +1,7 @@
 //! A backplane within one process: what `signal` runs on, and what tests of the edge and the worker run on.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Weak},
 };
 
@@ -79,10 +79,10 @@ impl Channels for Subscription {
     fn release(&self, channels: Vec<String>) {
         let mut counts = self.channels.lock();
         for channel in channels {
-            if let Some(count) = counts.get_mut(&channel) {
-                *count -= 1;
-                if *count == 0 {
-                    counts.remove(&channel);
+            if let Entry::Occupied(mut entry) = counts.entry(channel) {
+                *entry.get_mut() -= 1;
+                if *entry.get() == 0 {
+                    entry.remove();
                 }
             }
         }

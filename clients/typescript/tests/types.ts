@@ -1,0 +1,30 @@
+// Compiled by `npm run check`, never run: what the types promise to an application.
+import { type Notification, SignalClient, type State } from '../src/index.js';
+
+interface Shop {
+  'order/updated': { readonly order: string };
+}
+
+const signal = new SignalClient<Shop>({ url: 'wss://edge.test/stream', token: async () => 'token' });
+
+signal.on('observation/signal/notification/created', (data, meta) => {
+  const notification: Notification = data;
+  const at: number = meta.receivedAt;
+  return [notification.title, at];
+});
+signal.on('order/updated', ({ order }) => order.length);
+signal.on('state', (state) => {
+  const known: State = state;
+  if (known.name === 'connected') known.negotiated.cipher satisfies 'AES-256-GCM';
+  // @ts-expect-error: only a waiting client knows when it tries again
+  return known.retryAt;
+});
+signal.on('an event without a type', (data) => {
+  // @ts-expect-error: it has to be looked at first
+  return data.anything;
+});
+// @ts-expect-error: a listener of another shape
+signal.on('order/updated', (data: { readonly price: number }) => data.price);
+new SignalClient({ url: 'wss://edge.test/stream', token: 'constant', WebSocket: globalThis.WebSocket });
+// @ts-expect-error: a token is needed
+new SignalClient({ url: 'wss://edge.test/stream' });

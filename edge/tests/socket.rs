@@ -1,0 +1,15 @@
+//! The edge over real sockets, held against every row of the protocol.
+
+#[path = "socket/fixture.rs"]
+mod fixture;
+
+#[path = "socket/authentication.rs"]
+mod authentication;
+#[path = "socket/fan_out.rs"]
+mod fan_out;
+#[path = "socket/lifetime.rs"]
+mod lifetime;
+#[path = "socket/malformed.rs"]
+mod malformed;
+#[path = "socket/rooms.rs"]
+mod rooms;

@@ -1,0 +1,1706 @@
+// src/api.ts
+var ApiError = class extends Error {
+  fields;
+  requestId;
+  constructor(message, fields = [], requestId) {
+    super(message);
+    this.fields = fields;
+    this.requestId = requestId;
+  }
+};
+var readSettings = () => request("/demo/settings");
+var readPeople = () => request("/demo/people");
+var signIn = (userId) => request("/demo/sign-in", { userId });
+var takePayment = (payment) => request("/demo/payments", payment);
+async function request(path, body) {
+  const init = body === void 0 ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  let response;
+  try {
+    response = await fetch(path, { ...init, cache: "no-store" });
+  } catch {
+    throw new ApiError("The server did not answer. Is it still running?");
+  }
+  const answer = await response.json().catch(() => void 0);
+  if (!response.ok) throw refusal(response.status, answer);
+  return answer;
+}
+function refusal(status, answer) {
+  const { message, requestId, details } = typeof answer === "object" && answer !== null ? answer : {};
+  const fields = Array.isArray(details?.cause) ? details.cause : [];
+  return new ApiError(message ?? `The server answered ${status}.`, fields, requestId);
+}
+
+// src/dom.ts
+var SVG = "http://www.w3.org/2000/svg";
+function el(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
+    else setAttribute(element, name, value);
+  }
+  fill(element, ...children);
+  return element;
+}
+function setAttribute(element, name, value) {
+  if (value === void 0 || value === false) element.removeAttribute(name);
+  else element.setAttribute(name, value === true ? "" : String(value));
+}
+function fill(element, ...children) {
+  element.replaceChildren(...children.filter((child) => child !== void 0 && child !== false));
+}
+function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 20 20");
+  svg.setAttribute("class", `icon icon-${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  for (const d of PATHS[name]) {
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("d", d);
+    svg.append(path);
+  }
+  return svg;
+}
+var PATHS = {
+  bell: ["M10 2.8a5 5 0 0 0-5 5c0 4.6-1.7 6-1.7 6h13.4s-1.7-1.4-1.7-6a5 5 0 0 0-5-5Z", "M8.4 16.6a1.9 1.9 0 0 0 3.2 0"],
+  lock: ["M5.2 9h9.6v7H5.2z", "M7.2 9V6.6a2.8 2.8 0 0 1 5.6 0V9"],
+  unlocked: ["M5.2 9h9.6v7H5.2z", "M7.2 9V6.6a2.8 2.8 0 0 1 5.4-1"],
+  in: ["M10 3.5v11", "M5.5 10.2 10 14.7l4.5-4.5"],
+  out: ["M10 16.5v-11", "M5.5 9.8 10 5.3l4.5 4.5"],
+  check: ["M4.5 10.5 8.3 14.2 15.5 6.5"],
+  close: ["M5.5 5.5l9 9", "M14.5 5.5l-9 9"],
+  copy: ["M7.5 7.5h8v8h-8z", "M12.5 7.5v-3h-8v8h3"],
+  window: ["M3.5 5h13v10.5h-13z", "M3.5 8h13"],
+  system: ["M3.5 4.5h13v8.5h-13z", "M7.5 16.5h5", "M10 13v3.5"],
+  light: ["M10 6.8a3.2 3.2 0 1 0 0 6.4a3.2 3.2 0 0 0 0-6.4Z", "M10 2.2v1.6M10 16.2v1.6M2.2 10h1.6M16.2 10h1.6M4.5 4.5l1.1 1.1M14.4 14.4l1.1 1.1M4.5 15.5l1.1-1.1M14.4 5.6l1.1-1.1"],
+  dark: ["M16 11.8A6.6 6.6 0 0 1 8.2 4a6.6 6.6 0 1 0 7.8 7.8Z"]
+};
+function announce(text) {
+  const region = document.querySelector("#announcer");
+  if (region !== null) region.textContent = text;
+}
+
+// src/theme.ts
+var THEMES = ["system", "light", "dark"];
+var KEY = "signal.theme";
+function stored() {
+  const value = localStorage.getItem(KEY);
+  return THEMES.find((theme) => theme === value) ?? "system";
+}
+function apply(theme) {
+  document.documentElement.dataset["theme"] = theme;
+}
+function restoreTheme() {
+  apply(stored());
+}
+function themeButton() {
+  let theme = stored();
+  const button = el("button", { type: "button", class: "icon-button", onclick: () => turn() });
+  const show2 = () => {
+    fill(button, icon(theme));
+    button.setAttribute("aria-label", `Theme: ${theme}`);
+    button.title = `Theme: ${theme}`;
+  };
+  const turn = () => {
+    theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "system";
+    localStorage.setItem(KEY, theme);
+    apply(theme);
+    show2();
+  };
+  show2();
+  return button;
+}
+
+// ../../clients/typescript/src/close.ts
+var CLOSE = {
+  NORMAL: 1e3,
+  GOING_AWAY: 1001,
+  ABNORMAL: 1006,
+  TOO_LARGE: 1009,
+  AUTHENTICATION_TIMEOUT: 4001,
+  HEARTBEAT_TIMEOUT: 4002,
+  AUTHENTICATION_FAILED: 4003,
+  ENCRYPTION_REQUIRED: 4004,
+  TOKEN_EXPIRED: 4005,
+  PROTOCOL_VIOLATION: 4006,
+  DISCONNECTED_BY_OPERATOR: 4007,
+  TOO_SLOW: 4008,
+  TOO_MANY_REQUESTS: 4009
+};
+var CLOSE_RULES = /* @__PURE__ */ new Map([
+  [CLOSE.GOING_AWAY, { reason: "Server shutting down", retry: "announced" }],
+  [CLOSE.TOO_LARGE, { reason: "Frame too large", retry: "never" }],
+  [CLOSE.AUTHENTICATION_TIMEOUT, { reason: "Authentication timeout", retry: "backoff" }],
+  [CLOSE.HEARTBEAT_TIMEOUT, { reason: "Heartbeat timeout", retry: "backoff" }],
+  [CLOSE.AUTHENTICATION_FAILED, { reason: "Authentication failed", retry: "another-token" }],
+  [CLOSE.ENCRYPTION_REQUIRED, { reason: "Encryption required", retry: "never" }],
+  [CLOSE.TOKEN_EXPIRED, { reason: "Token expired", retry: "fresh-token" }],
+  [CLOSE.PROTOCOL_VIOLATION, { reason: "Protocol violation", retry: "never" }],
+  [CLOSE.DISCONNECTED_BY_OPERATOR, { reason: "Disconnected by operator", retry: "never" }],
+  [CLOSE.TOO_SLOW, { reason: "Too slow", retry: "backoff" }],
+  [CLOSE.TOO_MANY_REQUESTS, { reason: "Too many requests", retry: "backoff", minimumMs: 1e3 }]
+]);
+var NETWORK = { reason: "Connection lost", retry: "backoff" };
+var closeRule = (code) => CLOSE_RULES.get(code) ?? NETWORK;
+
+// ../../clients/typescript/src/errors.ts
+var SignalError = class extends Error {
+  kind;
+  constructor(kind, message) {
+    super(message);
+    this.name = "SignalError";
+    this.kind = kind;
+  }
+};
+var asSignalError = (error, kind, message) => error instanceof SignalError ? error : new SignalError(kind, message);
+
+// ../../clients/typescript/src/environment.ts
+var systemClock = {
+  now: () => Date.now(),
+  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  clearTimeout: (handle) => clearTimeout(handle)
+};
+var LONGEST_TIMER_MS = 2 ** 31 - 1;
+var Timer = class {
+  #clock;
+  #handle;
+  constructor(clock) {
+    this.#clock = clock;
+  }
+  set(ms, callback) {
+    this.clear();
+    if (ms > LONGEST_TIMER_MS) return;
+    this.#handle = this.#clock.setTimeout(() => {
+      this.#handle = void 0;
+      callback();
+    }, ms);
+  }
+  clear() {
+    if (this.#handle !== void 0) this.#clock.clearTimeout(this.#handle);
+    this.#handle = void 0;
+  }
+};
+function requireSupport(given) {
+  if (globalThis.crypto?.subtle === void 0) {
+    throw new SignalError("unsupported", "WebCrypto is missing: serve the page over https or from localhost");
+  }
+  const found = given ?? globalThis.WebSocket;
+  if (found === void 0) {
+    throw new SignalError("unsupported", "WebSocket is missing: pass a constructor as the `WebSocket` option");
+  }
+  return found;
+}
+function defaultNetwork() {
+  const scope = globalThis;
+  return scope.document !== void 0 && scope.addEventListener !== void 0 ? scope : void 0;
+}
+
+// ../../clients/typescript/src/events.ts
+var CLIENT_EVENTS = /* @__PURE__ */ new Set([
+  "state",
+  "resync",
+  "reconnect",
+  "refreshed",
+  "error",
+  "message",
+  "frame"
+]);
+var Emitter = class {
+  #listeners = /* @__PURE__ */ new Map();
+  #report;
+  constructor(report = reportUncaught) {
+    this.#report = report;
+  }
+  on(event, listener) {
+    const entry = (data, meta) => listener(data, meta);
+    const entries = this.#listeners.get(event) ?? /* @__PURE__ */ new Set();
+    this.#listeners.set(event, entries.add(entry));
+    return () => {
+      entries.delete(entry);
+      if (entries.size === 0 && this.#listeners.get(event) === entries) this.#listeners.delete(event);
+    };
+  }
+  has(event) {
+    return this.#listeners.has(event);
+  }
+  emit(event, data, meta) {
+    for (const listener of [...this.#listeners.get(event) ?? []]) {
+      try {
+        listener(data, meta);
+      } catch (error) {
+        this.#report(error);
+      }
+    }
+  }
+};
+function reportUncaught(error) {
+  if (typeof reportError === "function") reportError(error);
+  else queueMicrotask(() => {
+    throw error;
+  });
+}
+
+// ../../clients/typescript/src/backoff.ts
+var DEFAULT_BACKOFF = { baseMs: 500, capMs: 3e4 };
+function backoffDelay(attempt, random, options = DEFAULT_BACKOFF) {
+  const bound = Math.min(options.capMs, options.baseMs * 2 ** Math.max(0, attempt - 1));
+  return Math.floor(random() * bound);
+}
+
+// ../../clients/typescript/src/options.ts
+function settle(options) {
+  const { token } = options;
+  return {
+    url: options.url,
+    token: typeof token === "function" ? token : () => token,
+    fixedToken: typeof token !== "function",
+    WebSocket: options.WebSocket,
+    backoff: { ...DEFAULT_BACKOFF, ...options.backoff },
+    heartbeatMs: options.heartbeatMs ?? 25e3,
+    openTimeoutMs: options.openTimeoutMs ?? 1e4,
+    handshakeTimeoutMs: options.handshakeTimeoutMs ?? 2e4,
+    stableAfterMs: options.stableAfterMs ?? 1e4,
+    network: options.network ?? defaultNetwork(),
+    clock: options.clock ?? systemClock,
+    random: options.random ?? Math.random
+  };
+}
+
+// ../../clients/typescript/src/base64.ts
+var CANONICAL = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$/;
+var CHUNK = 8192;
+function decodeBase64(text) {
+  if (!CANONICAL.test(text)) return void 0;
+  const binary = atob(text);
+  const bytes2 = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i += 1) bytes2[i] = binary.charCodeAt(i);
+  return bytes2;
+}
+function encodeBase64(bytes2) {
+  let binary = "";
+  for (let i = 0; i < bytes2.length; i += CHUNK) {
+    binary += String.fromCharCode(...bytes2.subarray(i, i + CHUNK));
+  }
+  return btoa(binary);
+}
+
+// ../../clients/typescript/src/seal.ts
+var PUBLIC_KEY_BYTES = 65;
+var SALT_BYTES = 32;
+var IV_BYTES = 12;
+var TAG_BYTES = 16;
+var CURVE = { name: "ECDH", namedCurve: "P-256" };
+var CIPHER = "AES-GCM";
+var INFO = new TextEncoder().encode("ignis-ecdh-p256-aes-256-gcm-v1");
+var SUITE = {
+  keyAgreement: "ECDH P-256",
+  keyDerivation: "HKDF-SHA-256",
+  cipher: "AES-256-GCM"
+};
+var IvSequence = class {
+  #view = new DataView(new ArrayBuffer(IV_BYTES));
+  #next;
+  constructor(random, next = 0n) {
+    this.#view.setUint32(0, random | 2147483648);
+    this.#next = next;
+  }
+  next() {
+    if (this.#next >= 1n << 64n) throw new SignalError("handshake", "The IVs of this connection are used up");
+    this.#view.setBigUint64(4, this.#next);
+    this.#next += 1n;
+    return new Uint8Array(this.#view.buffer.slice(0));
+  }
+};
+var Cipher = class {
+  #key;
+  #ivs;
+  constructor(key, ivs) {
+    this.#key = key;
+    this.#ivs = ivs;
+  }
+  /** The IV is taken before anything is awaited, so concurrent calls never share one. */
+  async seal(plaintext) {
+    const iv = this.#ivs.next();
+    const ct = await crypto.subtle.encrypt({ name: CIPHER, iv }, this.#key, new TextEncoder().encode(plaintext));
+    return { iv: encodeBase64(iv), ct: encodeBase64(new Uint8Array(ct)) };
+  }
+  async open(iv, ct) {
+    try {
+      const plaintext = await crypto.subtle.decrypt({ name: CIPHER, iv }, this.#key, ct);
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(plaintext);
+    } catch {
+      throw new SignalError("undecryptable", "A sealed frame does not open under the key of this connection");
+    }
+  }
+};
+var KeyAgreement = class _KeyAgreement {
+  /** The raw uncompressed point in padded base64, as `authenticate` carries it. */
+  publicKey;
+  #privateKey;
+  constructor(publicKey, privateKey) {
+    this.publicKey = publicKey;
+    this.#privateKey = privateKey;
+  }
+  static async generate() {
+    const pair = await crypto.subtle.generateKey(CURVE, false, ["deriveBits"]);
+    const point = await crypto.subtle.exportKey("raw", pair.publicKey);
+    return new _KeyAgreement(encodeBase64(new Uint8Array(point)), pair.privateKey);
+  }
+  /** Throws `handshake` when the peer's key is not a point of the curve. */
+  async agree(peerPublicKey, salt, ivs) {
+    const secret = await this.#sharedSecret(peerPublicKey);
+    try {
+      const material = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveKey"]);
+      const derivation = { name: "HKDF", hash: "SHA-256", salt, info: INFO };
+      const shape = { name: CIPHER, length: 256 };
+      const key = await crypto.subtle.deriveKey(derivation, material, shape, false, ["encrypt", "decrypt"]);
+      return new Cipher(key, ivs);
+    } finally {
+      new Uint8Array(secret).fill(0);
+    }
+  }
+  async #sharedSecret(peerPublicKey) {
+    try {
+      if (peerPublicKey.length !== PUBLIC_KEY_BYTES || peerPublicKey[0] !== 4) throw new RangeError("not an uncompressed point");
+      const peer = await crypto.subtle.importKey("raw", peerPublicKey, CURVE, false, []);
+      return await crypto.subtle.deriveBits({ name: "ECDH", public: peer }, this.#privateKey, 256);
+    } catch {
+      throw new SignalError("handshake", "The public key of the edge is not a point of P-256");
+    }
+  }
+};
+
+// ../../clients/typescript/src/protocol.ts
+var PROTOCOL = 1;
+var MAX_OUTBOUND_FRAME = 128 * 1024;
+var malformed = (what) => new SignalError("malformed-frame", what);
+var isFields = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+var bytesOf = (value) => typeof value === "string" ? decodeBase64(value) : void 0;
+function parseMessage(text) {
+  let value;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw malformed("A frame is not JSON");
+  }
+  if (!isFields(value)) throw malformed("A frame is not a JSON object");
+  const { event, data, id } = value;
+  if (typeof event !== "string" || event === "") throw malformed("A frame has no event");
+  if (id !== void 0 && typeof id !== "string") throw malformed("The id of a frame is not a string");
+  return { event, ...data === void 0 ? {} : { data }, ...id === void 0 ? {} : { id } };
+}
+function parseEnvelope(data) {
+  if (!isFields(data)) throw malformed("A sealed frame has no envelope");
+  const iv = bytesOf(data["iv"]);
+  if (iv?.length !== IV_BYTES) throw malformed("The iv of a sealed frame is not 12 bytes in base64");
+  const ct = bytesOf(data["ct"]);
+  if (ct === void 0 || ct.length < TAG_BYTES) throw malformed("The ct of a sealed frame is not base64 of a sealed text");
+  return { iv, ct };
+}
+function parseConnected(data) {
+  if (!isFields(data)) throw malformed("`connected` carries no data");
+  const { id, userId, time } = data;
+  if (typeof id !== "string" || id === "") throw malformed("`connected` carries no client id");
+  if (typeof userId !== "string" && typeof userId !== "number") throw malformed("`connected` carries no user id");
+  if (typeof time !== "string") throw malformed("`connected` carries no time");
+  const serverPublicKey = bytesOf(data["serverPublicKey"]);
+  if (serverPublicKey?.length !== PUBLIC_KEY_BYTES) throw malformed("The public key of the edge is not 65 bytes in base64");
+  const salt = bytesOf(data["salt"]);
+  if (salt?.length !== SALT_BYTES) throw malformed("The salt is not 32 bytes in base64");
+  return { id, userId, time, serverPublicKey, salt };
+}
+var stringOr = (value, otherwise) => typeof value === "string" ? value : otherwise;
+var errorMessage = (data) => stringOr(isFields(data) ? data["message"] : void 0, "The edge reported an error");
+var resyncReason = (data) => stringOr(isFields(data) ? data["reason"] : void 0, "unknown");
+function reconnectDelay(data) {
+  const afterMs = isFields(data) ? data["afterMs"] : void 0;
+  return typeof afterMs === "number" && Number.isFinite(afterMs) && afterMs >= 0 ? afterMs : void 0;
+}
+function refreshedUntil(data) {
+  const expiresAt = isFields(data) ? data["expiresAt"] : void 0;
+  return typeof expiresAt === "string" || typeof expiresAt === "number" ? expiresAt : void 0;
+}
+
+// ../../clients/typescript/src/retry.ts
+function planRetry(end, context) {
+  const rule = closeRule(end.code);
+  const minimumMs = rule.minimumMs ?? 0;
+  const delayMs = minimumMs + backoffDelay(context.failures, context.random, context.backoff);
+  switch (rule.retry) {
+    case "never":
+      return { kind: "stop" };
+    case "another-token":
+      return context.fixedToken ? { kind: "stop" } : { kind: "wait", delayMs, hasty: false, sameToken: "stop" };
+    case "fresh-token":
+      return context.fixedToken ? { kind: "stop" } : { kind: "wait", delayMs, hasty: true, sameToken: "ask-later" };
+    case "announced":
+      return context.announcedAt === void 0 ? { kind: "wait", delayMs, hasty: true, sameToken: "present" } : { kind: "wait", delayMs: Math.max(0, context.announcedAt - context.now), hasty: false, sameToken: "present" };
+    case "backoff":
+      return { kind: "wait", delayMs, hasty: minimumMs === 0, sameToken: "present" };
+  }
+}
+
+// ../../clients/typescript/src/rooms.ts
+var MAX_ROOMS = 256;
+var MAX_ROOM_NAME = 256;
+var ROOMS_PER_FRAME = 32;
+var Rooms = class {
+  #names = /* @__PURE__ */ new Set();
+  /** Throws before anything is changed when a name is not allowed or there are too many. */
+  add(names) {
+    for (const name of names) {
+      if (typeof name !== "string" || name.length === 0 || name.length > MAX_ROOM_NAME) {
+        throw new RangeError("A room name has 1 to 256 characters");
+      }
+      if (name.startsWith("ws:")) throw new RangeError('Room names that begin with "ws:" are reserved');
+    }
+    if ((/* @__PURE__ */ new Set([...this.#names, ...names])).size > MAX_ROOMS) throw new RangeError("A client holds at most 256 rooms");
+    for (const name of names) this.#names.add(name);
+  }
+  delete(names) {
+    for (const name of names) this.#names.delete(name);
+  }
+  all() {
+    return [...this.#names];
+  }
+};
+function* inFrames(names) {
+  for (let i = 0; i < names.length; i += ROOMS_PER_FRAME) yield names.slice(i, i + ROOMS_PER_FRAME);
+}
+
+// ../../clients/typescript/src/inspect.ts
+var MASK = "••••";
+function maskToken(message) {
+  const { data } = message;
+  const carries = message.event === "authenticate" || message.event === "refresh";
+  if (!carries || typeof data !== "object" || data === null || !("token" in data)) return message;
+  return { ...message, data: { ...data, token: MASK } };
+}
+
+// ../../clients/typescript/src/lane.ts
+var Lane = class {
+  #tail = Promise.resolve();
+  /** A step that throws is the step's own affair; the lane goes on. */
+  add(step2) {
+    this.#tail = this.#tail.then(step2).catch(() => void 0);
+  }
+};
+
+// ../../clients/typescript/src/session.ts
+var UNSENT_LIMIT = 1024 * 1024;
+var SILENCE_LIMIT_MS = 9e4;
+var ENVELOPE_OVERHEAD = 128;
+var Session = class {
+  #options;
+  #hooks;
+  #socket;
+  #inbound = new Lane();
+  #outbound = new Lane();
+  #deadline;
+  #heartbeat;
+  #startedAt;
+  #openedAt = 0;
+  #lastBeatAt = 0;
+  #unsentAtLastBeat = 0;
+  #cipher;
+  #over = false;
+  /** Throws what the WebSocket constructor throws: an address that can never be opened. */
+  constructor(options, hooks) {
+    this.#options = options;
+    this.#hooks = hooks;
+    this.#deadline = new Timer(options.clock);
+    this.#heartbeat = new Timer(options.clock);
+    this.#startedAt = options.clock.now();
+    const socket = new options.WebSocket(options.url);
+    this.#socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => this.#authenticate();
+    socket.onmessage = ({ data }) => this.#arrived(data);
+    socket.onclose = ({ code, reason }) => this.#inbound.add(() => this.#end({ code, reason }));
+    socket.onerror = () => void 0;
+    this.#deadline.set(options.openTimeoutMs, () => this.#giveUp("The edge did not answer in time"));
+  }
+  /** `false` when the session cannot take it now. Throws RangeError when it could never be sent. */
+  send(message) {
+    const cipher = this.#cipher;
+    if (cipher === void 0 || this.#over || this.#socket.bufferedAmount > UNSENT_LIMIT) return false;
+    const plaintext = JSON.stringify(message);
+    const sealedSize = Math.ceil(new TextEncoder().encode(plaintext).length / 3) * 4 + ENVELOPE_OVERHEAD;
+    if (sealedSize > MAX_OUTBOUND_FRAME) throw new RangeError("A message must fit a frame of 128 KiB when sealed");
+    this.#outbound.add(async () => {
+      const data = await cipher.seal(plaintext);
+      if (this.#over) return;
+      const raw = JSON.stringify({ event: "encrypted", data });
+      this.#socket.send(raw);
+      this.#inspect({ direction: "out", at: this.#options.clock.now(), raw, sealed: true, iv: data.iv }, message);
+    });
+    return true;
+  }
+  /** Ends it from this side; `ended` is called. */
+  end(end) {
+    this.#end(end, end.code);
+  }
+  /** Ends it from this side without another word. */
+  dispose() {
+    this.#finish(CLOSE.NORMAL);
+  }
+  #authenticate() {
+    const { clock, token, agreement, handshakeTimeoutMs } = this.#options;
+    this.#openedAt = clock.now();
+    const message = { event: "authenticate", data: { type: "Bearer", token, publicKey: agreement.publicKey } };
+    this.#socket.send(JSON.stringify(message));
+    const masked = maskToken(message);
+    this.#inspect({ direction: "out", at: this.#openedAt, raw: JSON.stringify(masked), sealed: false }, masked);
+    this.#deadline.set(handshakeTimeoutMs, () => this.#giveUp("The edge did not answer in time"));
+    this.#hooks.authenticating();
+  }
+  #arrived(data) {
+    const at = this.#options.clock.now();
+    this.#inbound.add(async () => {
+      if (this.#over) return;
+      try {
+        const raw = typeof data === "string" ? data : new TextDecoder("utf-8", { fatal: true }).decode(data);
+        if (this.#cipher === void 0) await this.#shake(raw, at);
+        else await this.#open(raw, at, this.#cipher);
+      } catch (error) {
+        this.#hooks.problem(asSignalError(error, "malformed-frame", "A frame could not be handled"));
+      }
+    });
+  }
+  /** A frame before `connected`: in the clear, and only `connected` and `error` mean something. */
+  async #shake(raw, at) {
+    const message = parseMessage(raw);
+    this.#inspect({ direction: "in", at, raw, sealed: false }, message);
+    if (message.event === "error") {
+      this.#hooks.problem(new SignalError("edge", errorMessage(message.data)));
+      return;
+    }
+    if (message.event !== "connected") throw new SignalError("malformed-frame", "Only `connected` and `error` may come before sealing");
+    try {
+      const { id, userId, time, serverPublicKey, salt } = parseConnected(message.data);
+      const random = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+      const cipher = await this.#options.agreement.agree(serverPublicKey, salt, new IvSequence(random));
+      if (this.#over) return;
+      this.#cipher = cipher;
+      this.#deadline.clear();
+      this.#lastBeatAt = this.#options.clock.now();
+      this.#scheduleBeat();
+      const openMs = this.#openedAt - this.#startedAt;
+      this.#hooks.connected({ clientId: id, userId, edgeTime: time, openMs, handshakeMs: at - this.#openedAt });
+    } catch (error) {
+      this.#hooks.problem(asSignalError(error, "handshake", "The key agreement failed"));
+      this.#end({ code: CLOSE.ABNORMAL, reason: "The key agreement failed" }, CLOSE.PROTOCOL_VIOLATION);
+    }
+  }
+  async #open(raw, at, cipher) {
+    const outer = parseMessage(raw);
+    if (outer.event !== "encrypted") throw new SignalError("malformed-frame", "A frame in the clear came after `connected`");
+    const { iv, ct } = parseEnvelope(outer.data);
+    const record = { direction: "in", at, raw, sealed: true, iv: outer.data.iv };
+    let plaintext;
+    try {
+      plaintext = await cipher.open(iv, ct);
+    } catch (error) {
+      this.#inspect(record, void 0);
+      throw error;
+    }
+    if (this.#over) return;
+    const message = parseMessage(plaintext);
+    this.#inspect(record, message, plaintext);
+    this.#hooks.message(message, { receivedAt: at, size: raw.length, ...message.id === void 0 ? {} : { id: message.id } });
+  }
+  #scheduleBeat() {
+    this.#heartbeat.set(this.#options.heartbeatMs, () => this.#beat());
+  }
+  /**
+   * The edge never answers a heartbeat, so a dead connection shows in other ways: nothing leaves the
+   * socket between two beats, or the machine slept for so long that the edge has given up.
+   */
+  #beat() {
+    const now = this.#options.clock.now();
+    const unsent = this.#socket.bufferedAmount;
+    if (now - this.#lastBeatAt > SILENCE_LIMIT_MS) return this.#giveUp("The connection was silent for too long");
+    if (unsent > 0 && unsent >= this.#unsentAtLastBeat && this.#unsentAtLastBeat > 0) {
+      return this.#giveUp("The connection stopped taking data");
+    }
+    this.#lastBeatAt = now;
+    this.#unsentAtLastBeat = unsent;
+    this.send({ event: "heartbeat" });
+    this.#scheduleBeat();
+  }
+  #giveUp(reason) {
+    this.#hooks.problem(new SignalError("timeout", reason));
+    this.#end({ code: CLOSE.ABNORMAL, reason }, CLOSE.NORMAL);
+  }
+  #end(end, tell) {
+    if (this.#finish(tell)) this.#hooks.ended(end);
+  }
+  #finish(tell) {
+    if (this.#over) return false;
+    this.#over = true;
+    this.#deadline.clear();
+    this.#heartbeat.clear();
+    const socket = this.#socket;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    if (tell !== void 0) socket.close(tell === CLOSE.NORMAL || tell >= 3e3 ? tell : CLOSE.NORMAL);
+    return true;
+  }
+  #inspect(record, message, plaintext) {
+    if (!this.#hooks.inspecting()) return;
+    if (message === void 0) return this.#hooks.frame(record);
+    this.#hooks.frame({ ...record, event: message.event, plaintext: plaintext ?? JSON.stringify(maskToken(message)) });
+  }
+};
+
+// ../../clients/typescript/src/token.ts
+function tokenExpiry(token) {
+  const payload = token.split(".")[1];
+  if (payload === void 0) return void 0;
+  try {
+    const claims = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/")));
+    const exp = typeof claims === "object" && claims !== null && "exp" in claims ? claims.exp : void 0;
+    return typeof exp === "number" && Number.isFinite(exp) ? exp * 1e3 : void 0;
+  } catch {
+    return void 0;
+  }
+}
+var REFRESH_AHEAD_MS = 6e4;
+function refreshDelay(remainingMs, random) {
+  const latest = remainingMs - Math.min(REFRESH_AHEAD_MS, remainingMs / 4);
+  return Math.max(0, Math.floor(latest * (1 - 0.1 * random())));
+}
+
+// ../../clients/typescript/src/client.ts
+var LONGEST_ANNOUNCEMENT_MS = 3e5;
+var NETWORK_BACK_MS = 250;
+var SignalClient = class {
+  #settings;
+  #emitter = new Emitter();
+  #rooms = new Rooms();
+  #retry;
+  #move;
+  #renewal;
+  #state = { name: "idle" };
+  #session;
+  /** Grows with every start and stop; what was awaited under an older one is void. */
+  #epoch = 0;
+  #failures = 0;
+  #wasConnected = false;
+  #wentOffline = false;
+  #hasty = false;
+  #token;
+  #pendingToken;
+  #sameToken = "present";
+  #announcedAt;
+  #edgeClockAhead = 0;
+  constructor(options) {
+    this.#settings = settle(options);
+    this.#retry = new Timer(this.#settings.clock);
+    this.#move = new Timer(this.#settings.clock);
+    this.#renewal = new Timer(this.#settings.clock);
+  }
+  get state() {
+    return this.#state;
+  }
+  on(event, listener) {
+    return this.#emitter.on(event, listener);
+  }
+  /** Starts, or hurries a waiting retry; does nothing while a connection is there or on its way. */
+  connect() {
+    const { name } = this.#state;
+    if (name === "connecting" || name === "authenticating" || name === "connected") return;
+    if (name !== "waiting") {
+      this.#failures = 0;
+      this.#sameToken = "present";
+      this.#listenToNetwork(true);
+    }
+    void this.#open();
+  }
+  /** Ends it for good, until `connect()` is called. Listeners and rooms stay. */
+  close() {
+    if (this.#state.name === "idle" || this.#state.name === "closed") return;
+    this.#stop({ code: CLOSE.NORMAL, reason: "Closed by the application" });
+  }
+  /** The connected state, or a rejection once the client is closed. */
+  ready() {
+    return new Promise((resolve, reject) => {
+      const settled = (state) => {
+        if (state.name === "connected") resolve(state);
+        else if (state.name === "closed") reject(new SignalError("network", state.reason));
+        else return false;
+        return true;
+      };
+      if (settled(this.#state)) return;
+      const off = this.on("state", (state) => {
+        if (settled(state)) off();
+      });
+    });
+  }
+  /** Enters rooms now and after every reconnect. Throws RangeError on a name that no edge takes. */
+  join(rooms) {
+    this.#rooms.add(rooms);
+    this.#tellRooms("join", rooms);
+  }
+  leave(rooms) {
+    this.#rooms.delete(rooms);
+    this.#tellRooms("leave", rooms);
+  }
+  /** Sealed. `false` when not connected or the socket is full: nothing is queued behind your back. */
+  send(event, data) {
+    return this.#session?.send(data === void 0 ? { event } : { event, data }) ?? false;
+  }
+  /** Asks the token function for the next token and hands it to the edge without reconnecting. */
+  async refresh() {
+    const epoch = this.#epoch;
+    const token = await this.#askForToken();
+    if (epoch !== this.#epoch || token === void 0 || token === this.#token) return;
+    if (this.send("refresh", { token })) this.#pendingToken = token;
+  }
+  async #open() {
+    const epoch = ++this.#epoch;
+    const { clock, url, openTimeoutMs, handshakeTimeoutMs, heartbeatMs } = this.#settings;
+    this.#retry.clear();
+    this.#become({ name: "connecting", attempt: this.#failures + 1 });
+    try {
+      const WebSocket = requireSupport(this.#settings.WebSocket);
+      const token = await this.#askForToken();
+      if (epoch !== this.#epoch) return;
+      if (token === void 0) return this.#lost({ code: CLOSE.ABNORMAL, reason: "No token to connect with" });
+      if (token === this.#token && this.#sameToken !== "present") return this.#refuseSameToken();
+      const agreement = await KeyAgreement.generate();
+      if (epoch !== this.#epoch) return;
+      this.#token = token;
+      this.#sameToken = "present";
+      const options = { url, token, agreement, WebSocket, clock, openTimeoutMs, handshakeTimeoutMs, heartbeatMs };
+      this.#session = new Session(options, {
+        authenticating: () => this.#become({ name: "authenticating", attempt: this.#failures + 1 }),
+        connected: (opening) => this.#connected(opening),
+        message: (message, meta) => this.#received(message, meta),
+        problem: (error) => this.#problem(error),
+        ended: (end) => this.#lost(end),
+        inspecting: () => this.#emitter.has("frame"),
+        frame: (record) => this.#emit("frame", record)
+      });
+    } catch (error) {
+      const problem = asSignalError(error, "unsupported", "The WebSocket could not be created: check the url");
+      this.#problem(problem);
+      if (epoch === this.#epoch) this.#stop({ code: CLOSE.ABNORMAL, reason: problem.message });
+    }
+  }
+  async #askForToken() {
+    try {
+      const token = await this.#settings.token();
+      if (typeof token === "string" && token !== "") return token;
+      this.#problem(new SignalError("token", "The token function gave no token"));
+    } catch {
+      this.#problem(new SignalError("token", "The token function failed"));
+    }
+    return void 0;
+  }
+  #refuseSameToken() {
+    const code = this.#sameToken === "stop" ? CLOSE.AUTHENTICATION_FAILED : CLOSE.TOKEN_EXPIRED;
+    const end = { code, reason: closeRule(code).reason };
+    this.#problem(new SignalError("token", "The token function gave the token that the edge had refused"));
+    if (this.#sameToken === "stop") this.#stop(end);
+    else this.#lost(end);
+  }
+  #connected(opening) {
+    const { openMs, handshakeMs, clientId, userId, edgeTime } = opening;
+    const since = this.#settings.clock.now();
+    const edgeNow = Date.parse(edgeTime);
+    this.#edgeClockAhead = Number.isNaN(edgeNow) ? 0 : edgeNow - since;
+    this.#announcedAt = void 0;
+    this.#wentOffline = false;
+    const negotiated = { protocol: PROTOCOL, ...SUITE };
+    const epoch = this.#epoch;
+    const returned = this.#wasConnected;
+    this.#wasConnected = true;
+    this.#become({ name: "connected", clientId, userId, negotiated, since, edgeTime, openMs, handshakeMs });
+    if (epoch !== this.#epoch) return;
+    this.#tellRooms("join", this.#rooms.all());
+    this.#scheduleRenewal();
+    if (returned) this.#emit("resync", { reason: "reconnected" });
+  }
+  #received({ event, data }, meta) {
+    switch (event) {
+      case "error":
+        return this.#problem(new SignalError("edge", errorMessage(data)));
+      case "resync":
+        return this.#emit("resync", { reason: resyncReason(data) }, meta);
+      case "reconnect":
+        return this.#announced(data, meta);
+      case "refreshed":
+        return this.#refreshed(data, meta);
+      case "connected":
+      case "encrypted":
+        return this.#problem(new SignalError("malformed-frame", "A handshake event came sealed"));
+      default:
+        this.#emit("message", { event, data }, meta);
+        if (!CLIENT_EVENTS.has(event)) this.#emitter.emit(event, data, meta);
+    }
+  }
+  #announced(data, meta) {
+    const announced = reconnectDelay(data);
+    if (announced === void 0) return this.#problem(new SignalError("malformed-frame", "`reconnect` carries no delay"));
+    const afterMs = Math.min(announced, LONGEST_ANNOUNCEMENT_MS);
+    this.#announcedAt = this.#settings.clock.now() + afterMs;
+    this.#move.set(afterMs, () => this.#session?.end({ code: CLOSE.GOING_AWAY, reason: closeRule(CLOSE.GOING_AWAY).reason }));
+    this.#emit("reconnect", { afterMs }, meta);
+  }
+  #refreshed(data, meta) {
+    const expiresAt = refreshedUntil(data);
+    if (expiresAt === void 0) return this.#problem(new SignalError("malformed-frame", "`refreshed` carries no expiry"));
+    this.#token = this.#pendingToken ?? this.#token;
+    this.#pendingToken = void 0;
+    this.#scheduleRenewal();
+    this.#emit("refreshed", { expiresAt }, meta);
+  }
+  #scheduleRenewal() {
+    const expiry = this.#settings.fixedToken || this.#token === void 0 ? void 0 : tokenExpiry(this.#token);
+    if (expiry === void 0) return this.#renewal.clear();
+    const remaining = expiry - this.#settings.clock.now() - this.#edgeClockAhead;
+    if (remaining > 0) this.#renewal.set(refreshDelay(remaining, this.#settings.random), () => void this.refresh());
+  }
+  #lost(end) {
+    const { clock, random, backoff, fixedToken, stableAfterMs } = this.#settings;
+    const now = clock.now();
+    const stable = this.#state.name === "connected" && now - this.#state.since >= stableAfterMs;
+    this.#failures = (stable ? 0 : this.#failures) + 1;
+    const reason = end.reason === "" ? closeRule(end.code).reason : end.reason;
+    const context = { failures: this.#failures, now, announcedAt: this.#announcedAt, fixedToken, random, backoff };
+    const plan = planRetry(end, context);
+    this.#dropSession();
+    if (plan.kind === "stop") return this.#stop({ code: end.code, reason });
+    this.#hasty = plan.hasty;
+    if (plan.sameToken !== "present") this.#sameToken = plan.sameToken;
+    this.#retry.set(plan.delayMs, () => void this.#open());
+    this.#become({ name: "waiting", attempt: this.#failures, retryAt: now + plan.delayMs, code: end.code, reason });
+  }
+  #stop({ code, reason }) {
+    this.#epoch += 1;
+    this.#retry.clear();
+    this.#dropSession();
+    this.#listenToNetwork(false);
+    this.#become({ name: "closed", code, reason });
+  }
+  #dropSession() {
+    this.#session?.dispose();
+    this.#session = void 0;
+    this.#move.clear();
+    this.#renewal.clear();
+    this.#pendingToken = void 0;
+  }
+  #tellRooms(event, names) {
+    for (const rooms of inFrames(names)) this.send(event, { rooms });
+  }
+  #listenToNetwork(listen) {
+    const method = listen ? "addEventListener" : "removeEventListener";
+    this.#settings.network?.[method]("online", this.#online);
+    this.#settings.network?.[method]("offline", this.#offline);
+  }
+  #offline = () => {
+    this.#wentOffline = true;
+  };
+  #online = () => {
+    const state = this.#state;
+    const { clock, random } = this.#settings;
+    if (state.name === "waiting" && this.#hasty) {
+      const delayMs = Math.min(Math.max(0, state.retryAt - clock.now()), random() * NETWORK_BACK_MS);
+      this.#retry.set(delayMs, () => void this.#open());
+      this.#become({ ...state, retryAt: clock.now() + delayMs });
+    } else if (state.name === "connected" && this.#wentOffline) {
+      this.#session?.end({ code: CLOSE.ABNORMAL, reason: "The network changed" });
+    }
+    this.#wentOffline = false;
+  };
+  #problem(error) {
+    this.#emit("error", error);
+    if (error.kind === "undecryptable") this.#emit("resync", { reason: "undecryptable" });
+  }
+  #become(state) {
+    this.#state = state;
+    this.#emit("state", state);
+  }
+  #emit(event, data, meta) {
+    this.#emitter.emit(event, data, meta ?? { receivedAt: this.#settings.clock.now(), size: 0 });
+  }
+};
+
+// src/model/format.ts
+var RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "long" });
+var CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+var STEPS = [
+  ["day", 86400],
+  ["hour", 3600],
+  ["minute", 60],
+  ["second", 1]
+];
+function relativeTime(at, now) {
+  const seconds = Math.max(0, Math.round((now - at) / 1e3));
+  if (seconds < 5) return "just now";
+  const [unit, size] = STEPS.find(([, length]) => seconds >= length) ?? ["second", 1];
+  return RELATIVE.format(-Math.floor(seconds / size), unit);
+}
+var clockTime = (at) => CLOCK.format(at);
+function duration(ms) {
+  if (ms < 1) return `${Math.max(0.1, ms).toFixed(1)} ms`;
+  return ms < 1e3 ? `${Math.round(ms)} ms` : `${(ms / 1e3).toFixed(1)} s`;
+}
+var bytes = (size) => size < 1024 ? `${size} B` : `${(size / 1024).toFixed(1)} KiB`;
+function money(amount, currency) {
+  if (typeof amount !== "string" || typeof currency !== "string" || !/^\d+(\.\d+)?$/.test(amount)) return void 0;
+  try {
+    const format = new Intl.NumberFormat(currency === "VND" ? "vi-VN" : "en", { style: "currency", currency });
+    return format.format(Number(amount));
+  } catch {
+    return void 0;
+  }
+}
+var initials = (name) => name.split(/\s+/).filter((part) => part !== "").map((part) => [...part][0] ?? "").slice(0, 2).join("").toUpperCase();
+function listed(names) {
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}`;
+}
+
+// src/model/inbox.ts
+var LIMIT = 100;
+var Inbox = class {
+  #entries = [];
+  #changed;
+  constructor(changed) {
+    this.#changed = changed;
+  }
+  get entries() {
+    return this.#entries;
+  }
+  get unread() {
+    return this.#entries.filter((entry) => !entry.read).length;
+  }
+  /** `false` for one that is already there: a redelivery is pushed again. */
+  add(notification, arrivedAt) {
+    if (this.#entries.some((entry2) => entry2.notification.id === notification.id)) return false;
+    const entry = { notification, arrivedAt, read: notification.readAt !== null && notification.readAt !== void 0 };
+    this.#entries = [entry, ...this.#entries].slice(0, LIMIT);
+    this.#changed();
+    return true;
+  }
+  markRead(which) {
+    for (const entry of this.#entries) {
+      if (which === "all" || which.includes(entry.notification.id)) entry.read = true;
+    }
+    this.#changed();
+  }
+  byEvent(eventId) {
+    return this.#entries.find((entry) => entry.notification.eventId === eventId);
+  }
+};
+
+// src/model/safe_html.ts
+var ELEMENT = 1;
+var TEXT = 3;
+var ALLOWED = /* @__PURE__ */ new Set(["p", "strong", "b", "em", "i", "code", "br", "ul", "ol", "li", "a"]);
+var OPAQUE = /* @__PURE__ */ new Set(["script", "style", "template", "iframe", "object", "embed", "noscript", "svg", "math", "textarea", "title"]);
+var DEEPEST = 16;
+function safeMarkup(nodes, depth = 0) {
+  return [...nodes].flatMap((node) => {
+    if (node.nodeType === TEXT) return [node.nodeValue ?? ""];
+    const tag = node.nodeName.toLowerCase();
+    if (node.nodeType !== ELEMENT || OPAQUE.has(tag) || depth >= DEEPEST) return [];
+    const children = safeMarkup(node.childNodes, depth + 1);
+    if (!ALLOWED.has(tag)) return children;
+    if (tag !== "a") return [{ tag, children }];
+    const href = webAddress(node.getAttribute?.("href") ?? null);
+    return href === void 0 ? children : [{ tag, href, children }];
+  });
+}
+function webAddress(href) {
+  try {
+    const { protocol, href: address } = new URL(href ?? "");
+    return protocol === "https:" || protocol === "http:" ? address : void 0;
+  } catch {
+    return void 0;
+  }
+}
+function safeFragment(html) {
+  const parsed = new DOMParser().parseFromString(html, "text/html");
+  const fragment = document.createDocumentFragment();
+  fragment.append(...safeMarkup(parsed.body.childNodes).map(toNode));
+  return fragment;
+}
+function toNode(safe) {
+  if (typeof safe === "string") return document.createTextNode(safe);
+  const element = document.createElement(safe.tag);
+  if (safe.href !== void 0) {
+    element.setAttribute("href", safe.href);
+    element.setAttribute("rel", "noopener noreferrer");
+    element.setAttribute("target", "_blank");
+  }
+  element.append(...safe.children.map(toNode));
+  return element;
+}
+
+// src/view/bell.ts
+var ROOMY = matchMedia("(min-width: 1120px)");
+function bellAndPanel(inbox, over) {
+  const items = /* @__PURE__ */ new Map();
+  const badge = el("span", { class: "badge", "aria-hidden": "true" });
+  const button = el(
+    "button",
+    { type: "button", class: "bell", "data-testid": "bell", "aria-controls": "notifications", onclick: () => toggle() },
+    icon("bell"),
+    badge
+  );
+  const list = el("ol", { class: "notifications" });
+  const empty = el("p", { class: "empty" }, "Nothing yet. Take a payment at one of your merchants and it appears here.");
+  const notice = el("p", { class: "notice", hidden: true, role: "status" });
+  const readAll = el("button", { type: "button", class: "quiet", onclick: () => inbox.markRead("all") }, "Mark all as read");
+  const panel = el(
+    "aside",
+    { id: "notifications", class: "panel", "aria-label": "Notifications" },
+    el(
+      "div",
+      { class: "panel-head" },
+      el("h2", {}, "Notifications"),
+      readAll,
+      el("button", { type: "button", class: "icon-button panel-close", "aria-label": "Close notifications", onclick: () => toggle(false) }, icon("close"))
+    ),
+    notice,
+    empty,
+    list
+  );
+  const open = () => !panel.hidden;
+  const toggle = (wanted = !open()) => {
+    const returnFocus = !wanted && panel.contains(document.activeElement);
+    panel.hidden = !wanted;
+    if (!wanted) notice.hidden = true;
+    button.setAttribute("aria-expanded", String(wanted));
+    if (returnFocus) button.focus();
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && open()) {
+      toggle(false);
+      button.focus();
+    }
+  }, { signal: over });
+  const update = () => {
+    const { unread, entries } = inbox;
+    button.dataset["unread"] = String(unread);
+    button.setAttribute("aria-label", unread === 0 ? "Notifications" : `Notifications, ${unread} unread`);
+    badge.textContent = unread === 0 ? "" : unread > 99 ? "99+" : String(unread);
+    readAll.hidden = unread === 0;
+    empty.hidden = entries.length > 0;
+    document.title = document.title.replace(/^(\(\d+\) )?/, unread === 0 ? "" : `(${unread}) `);
+    for (const entry of [...entries].reverse()) {
+      const { id } = entry.notification;
+      const item = items.get(id) ?? place(entry);
+      item.classList.toggle("unread", !entry.read);
+      item.querySelector(".mark-read")?.toggleAttribute("hidden", entry.read);
+    }
+    const kept = new Set(entries.map(({ notification }) => notification.id));
+    for (const [id, item] of items) if (!kept.has(id)) {
+      item.remove();
+      items.delete(id);
+    }
+  };
+  const place = (entry) => {
+    const item = notificationItem(entry, (id) => inbox.markRead([id]));
+    items.set(entry.notification.id, item);
+    list.prepend(item);
+    return item;
+  };
+  const tick = () => {
+    for (const time of list.querySelectorAll("time")) time.textContent = relativeTime(Date.parse(time.dateTime), Date.now());
+  };
+  const ring = () => {
+    button.classList.remove("ringing");
+    void button.offsetWidth;
+    button.classList.add("ringing");
+  };
+  toggle(ROOMY.matches);
+  update();
+  return {
+    button,
+    panel,
+    update,
+    ring,
+    tick,
+    note: (text) => {
+      notice.hidden = false;
+      notice.textContent = text;
+    }
+  };
+}
+function notificationItem({ notification }, read) {
+  const { id, eventId, title, html, metadata, createdAt } = notification;
+  const event = metadata?.["data"];
+  const amount = money(event?.["amount"], event?.["currency"]);
+  const body = el("div", { class: "body" });
+  body.append(safeFragment(html));
+  const time = el("time", { datetime: createdAt, title: new Date(createdAt).toLocaleString() }, relativeTime(Date.parse(createdAt), Date.now()));
+  const item = el("li", { class: "notification", "data-testid": "notification", "data-event-id": eventId });
+  fill(
+    item,
+    el("div", { class: "line" }, el("strong", { class: "title" }, title), amount !== void 0 && el("span", { class: "amount" }, amount)),
+    body,
+    el(
+      "div",
+      { class: "line soft" },
+      time,
+      el("button", { type: "button", class: "quiet mark-read", "aria-label": `Mark as read: ${title}`, onclick: () => read(id) }, icon("check"), "Read")
+    )
+  );
+  return item;
+}
+
+// src/view/connection.ts
+var HISTORY = 4;
+function connectionCard(signal, settings) {
+  const pillText = el("span");
+  const pill = el("span", { class: "pill", "data-testid": "connection-state", role: "status" }, el("span", { class: "dot", "aria-hidden": "true" }), pillText);
+  const headline = el("p", { class: "headline" });
+  const detail = el("p", { class: "soft" });
+  const retry = el("button", { type: "button", class: "button small", onclick: () => signal.connect() }, "Try now");
+  const facts = el("dl", { class: "facts" });
+  const history2 = el("ol", { class: "history", "aria-label": "What happened to the connection" });
+  const element = el(
+    "section",
+    { class: "card connection", "aria-labelledby": "connection-title" },
+    el("h2", { id: "connection-title" }, "Connection"),
+    el("div", { class: "standing" }, el("div", {}, headline, detail), retry),
+    facts,
+    history2
+  );
+  let shown;
+  const update = () => {
+    const state = signal.state;
+    const { title, text } = inWords(state, Date.now());
+    headline.textContent = title;
+    detail.textContent = text;
+    if (state === shown) return;
+    pillText.textContent = title;
+    pill.dataset["state"] = state.name;
+    element.dataset["state"] = state.name;
+    setAttribute(retry, "hidden", state.name !== "waiting" && state.name !== "closed");
+    fill(facts, ...factsOf(state, settings));
+    const remarkable = state.name === "connected" || state.name === "closed" || state.name === "waiting" && shown?.name !== "waiting";
+    if (remarkable) {
+      if (history2.firstElementChild?.lastChild?.textContent === remark(state)) history2.firstElementChild.remove();
+      history2.prepend(el("li", {}, el("time", {}, clockTime(Date.now())), remark(state)));
+    }
+    while (history2.childElementCount > HISTORY) history2.lastElementChild?.remove();
+    shown = state;
+  };
+  return { element, pill, update };
+}
+function inWords(state, now) {
+  switch (state.name) {
+    case "idle":
+      return { title: "Not connected", text: "" };
+    case "connecting":
+      return { title: "Connecting", text: state.attempt > 1 ? `Attempt ${state.attempt}` : "Opening the socket" };
+    case "authenticating":
+      return { title: "Authenticating", text: "Token check and key agreement" };
+    case "connected":
+      return { title: "Connected", text: `Everything from here on is sealed. Since ${clockTime(state.since)}.` };
+    case "closed":
+      return { title: "Closed", text: `${why(state)}. This one does not come back by itself.` };
+    case "waiting": {
+      const seconds = Math.ceil(Math.max(0, state.retryAt - now) / 1e3);
+      const when = seconds === 0 ? "now" : `in ${seconds} s`;
+      return { title: "Reconnecting", text: `${why(state)}. Attempt ${state.attempt} ${when}.` };
+    }
+  }
+}
+function remark(state) {
+  if (state.name === "connected") return `Connected in ${duration(state.openMs + state.handshakeMs)}`;
+  return state.name === "waiting" || state.name === "closed" ? why(state) : "";
+}
+function why({ reason, code }) {
+  return code === CLOSE.ABNORMAL ? reason : `${reason} (${code})`;
+}
+function factsOf(state, settings) {
+  const none = "–";
+  const connected = state.name === "connected" ? state : void 0;
+  const rows = [
+    ["Protocol", connected && `v${connected.negotiated.protocol} · ${settings.streamPath}`],
+    ["Key agreement", connected?.negotiated.keyAgreement],
+    ["Key derivation", connected?.negotiated.keyDerivation],
+    ["Cipher", connected?.negotiated.cipher],
+    ["Client id", connected?.clientId, "mono"],
+    ["Socket open", connected && duration(connected.openMs)],
+    ["Handshake", connected && duration(connected.handshakeMs)]
+  ];
+  return rows.map(([name, value, style]) => el(
+    "div",
+    {},
+    el("dt", {}, name),
+    el("dd", { class: style }, name === "Cipher" && value !== void 0 && icon("lock"), value ?? none)
+  ));
+}
+
+// src/view/frame_text.ts
+function markedFrame({ raw, iv, sealed }) {
+  const at = iv === void 0 ? -1 : raw.indexOf(iv);
+  if (!sealed || iv === void 0 || at < 0) return [new Text(raw)];
+  const [ct = ""] = /[A-Za-z0-9+/=]{22,}/.exec(raw.slice(at + iv.length)) ?? [];
+  const ctAt = ct === "" ? raw.length : raw.indexOf(ct, at + iv.length);
+  return [
+    new Text(raw.slice(0, at)),
+    el("span", { class: "iv" }, iv),
+    new Text(raw.slice(at + iv.length, ctAt)),
+    el("span", { class: "ct" }, ct),
+    new Text(raw.slice(ctAt + ct.length))
+  ];
+}
+function colouredJson(value, indent = "") {
+  if (typeof value !== "object" || value === null) {
+    const kind = typeof value === "string" ? "json-string" : "json-other";
+    return [el("span", { class: kind }, JSON.stringify(value))];
+  }
+  const list = Array.isArray(value);
+  const entries = Object.entries(value);
+  if (entries.length === 0) return [new Text(list ? "[]" : "{}")];
+  const inner = `${indent}  `;
+  const lines = entries.flatMap(([name, item], index) => [
+    new Text(`${index === 0 ? "" : ","}
+${inner}`),
+    ...list ? [] : [el("span", { class: "json-name" }, JSON.stringify(name)), new Text(": ")],
+    ...colouredJson(item, inner)
+  ]);
+  return [new Text(list ? "[" : "{"), ...lines, new Text(`
+${indent}${list ? "]" : "}"}`)];
+}
+
+// src/view/inspector.ts
+var LIMIT2 = 60;
+function inspectorCard(signal) {
+  let rows = [];
+  let selected;
+  let count = 0;
+  const follow = el("input", { type: "checkbox", checked: true, onchange: () => {
+    if (follow.checked) choose(rows[0]);
+  } });
+  const list = el("div", { class: "frames", role: "listbox", tabindex: 0, "aria-label": "Frames, newest first", onkeydown: (event) => move(event) });
+  const facts = el("dl", { class: "facts inline" });
+  const sealed = pane("On the wire", "inspector-sealed");
+  const plain = pane("Opened in this window", "inspector-plain");
+  const detail = el("div", { class: "frame-detail" }, facts, el("div", { class: "panes" }, sealed.element, plain.element));
+  const choose = (row) => {
+    if (row === void 0) return;
+    selected?.element.setAttribute("aria-selected", "false");
+    selected = row;
+    row.element.setAttribute("aria-selected", "true");
+    list.setAttribute("aria-activedescendant", row.element.id);
+    const { record } = row;
+    sealed.show(record.sealed ? "On the wire, sealed" : "On the wire, in clear", record.raw, markedFrame(record));
+    plain.show(record.sealed ? "Opened in this window" : "The message in it", ...openedText(record));
+    fill(facts, ...factsOf2(record));
+  };
+  const pick = (row) => {
+    if (row === void 0) return;
+    follow.checked = row === rows[0];
+    choose(row);
+    row.element.scrollIntoView({ block: "nearest" });
+  };
+  const move = (event) => {
+    const at = selected === void 0 ? -1 : rows.indexOf(selected);
+    const targets = { ArrowDown: at + 1, ArrowUp: Math.max(0, at - 1), Home: 0, End: rows.length - 1 };
+    const target = targets[event.key];
+    if (target === void 0) return;
+    event.preventDefault();
+    pick(rows[Math.min(target, rows.length - 1)]);
+  };
+  signal.on("frame", (record) => {
+    const row = { record, element: rowElement(record, count) };
+    count += 1;
+    row.element.addEventListener("click", () => pick(row));
+    list.prepend(row.element);
+    rows = [row, ...rows];
+    for (const old of rows.splice(LIMIT2)) old.element.remove();
+    if (follow.checked || selected === void 0) choose(row);
+  });
+  return {
+    element: el(
+      "section",
+      { class: "card inspector", "aria-labelledby": "inspector-title" },
+      el("div", { class: "card-head" }, el("h2", { id: "inspector-title" }, "Frames"), el("label", { class: "check" }, follow, "Follow the newest")),
+      el("div", { class: "inspector-body" }, list, detail)
+    )
+  };
+}
+function rowElement(record, index) {
+  const way = record.direction === "in" ? "received" : "sent";
+  return el(
+    "div",
+    {
+      class: `frame ${record.direction}`,
+      id: `frame-${index}`,
+      role: "option",
+      "aria-selected": "false",
+      "data-testid": "inspector-row",
+      "data-direction": record.direction,
+      "data-event": record.event,
+      "data-sealed": String(record.sealed)
+    },
+    icon(record.direction),
+    el("span", { class: "visually-hidden" }, way),
+    el("span", { class: "frame-event" }, shortEvent(record.event)),
+    icon(record.sealed ? "lock" : "unlocked"),
+    el("time", { class: "soft" }, clockTime(record.at))
+  );
+}
+var shortEvent = (event) => event?.replace("observation/signal/", "") ?? "does not open";
+function openedText(record) {
+  if (record.plaintext === void 0) return ["This frame does not open under the key of this connection.", []];
+  const value = JSON.parse(record.plaintext);
+  return [JSON.stringify(value, null, 2), colouredJson(value)];
+}
+function factsOf2(record) {
+  const rows = [
+    ["Direction", record.direction === "in" ? "edge to this window" : "this window to edge"],
+    ["Event", record.event ?? "–"],
+    ["Size", bytes(new TextEncoder().encode(record.raw).length)],
+    ["IV", record.iv ?? "none", record.iv === void 0 ? void 0 : "mono iv"],
+    ["Time", `${clockTime(record.at)}.${String(record.at % 1e3).padStart(3, "0")}`]
+  ];
+  return rows.map(([name, value, style]) => el("div", {}, el("dt", {}, name), el("dd", { class: style }, value)));
+}
+function pane(title, testid) {
+  let copyable = "";
+  const heading = el("h3", {}, title);
+  const copied = el("span", { class: "soft", role: "status" });
+  const copy = el("button", { type: "button", class: "quiet", "aria-label": `Copy: ${title}`, onclick: () => {
+    void navigator.clipboard.writeText(copyable).then(() => {
+      copied.textContent = "Copied";
+    }, () => {
+      copied.textContent = "Not allowed";
+    });
+  } }, icon("copy"), "Copy");
+  const text = el("pre", { tabindex: 0, "data-testid": testid, "aria-label": title });
+  return {
+    element: el("div", { class: "pane" }, el("div", { class: "pane-head" }, heading, copied, copy), text),
+    show: (newTitle, content, nodes) => {
+      copyable = content;
+      heading.textContent = newTitle;
+      copied.textContent = "";
+      fill(text, ...nodes.length === 0 ? [content] : nodes);
+    }
+  };
+}
+
+// src/view/mark.ts
+function mark() {
+  return el("span", { class: "mark" }, el("img", { src: "assets/icon.svg", alt: "", width: 28, height: 28 }), "Signal");
+}
+
+// src/view/field.ts
+function field(label, control) {
+  const about = `${control.id}-problem`;
+  const problem = el("p", { id: about, class: "problem", hidden: true });
+  return {
+    element: el("div", { class: "field" }, el("label", { for: control.id }, label), control, problem),
+    control,
+    problem: (text) => {
+      problem.textContent = text ?? "";
+      problem.hidden = text === void 0;
+      setAttribute(control, "aria-invalid", text === void 0 ? void 0 : "true");
+      setAttribute(control, "aria-describedby", text === void 0 ? void 0 : about);
+    }
+  };
+}
+
+// src/view/payment.ts
+var AMOUNTS = { VND: "125000", USD: "24.90", EUR: "18.50", JPY: "3200" };
+var METHODS = [["CARD", "Card"], ["QR", "QR code"], ["CASH", "Cash"], ["BANK_TRANSFER", "Bank transfer"]];
+function paymentCard(people, person, inbox) {
+  const merchants = [...new Map(people.flatMap((one) => one.merchants).map((one) => [one.id, one])).values()];
+  const own = person.merchants[0]?.id;
+  const merchant = select("pay-merchant", merchants.map(({ id, name }) => [id, name]), own);
+  const currency = select("pay-currency", Object.keys(AMOUNTS).map((code) => [code, code]));
+  const amount = el("input", { id: "pay-amount", "data-testid": "pay-amount", inputmode: "decimal", autocomplete: "off", required: true, value: AMOUNTS["VND"] });
+  const order = el("input", { id: "pay-order", "data-testid": "pay-order", autocomplete: "off", required: true, value: firstOrderCode() });
+  const method = select("pay-method", METHODS);
+  const leaveOut = el("input", { type: "checkbox", id: "pay-leave-out", "data-testid": "pay-leave-out" });
+  const submit = el("button", { type: "submit", class: "button primary", "data-testid": "pay-submit" }, "Take payment");
+  const notifies = el("p", { class: "notifies" });
+  const result = el("div", { class: "result", role: "status", "data-testid": "pay-result" });
+  const fields = {
+    merchantId: field("Merchant", merchant),
+    amount: field("Amount", amount),
+    currency: field("Currency", currency),
+    orderCode: field("Order", order),
+    paymentMethod: field("Method", method)
+  };
+  const recipients = () => people.filter((one) => one.merchants.some(({ id }) => id === merchant.value) && !(leaveOut.checked && one.id === person.id));
+  const showRecipients = () => fill(
+    notifies,
+    "Notifies: ",
+    ...recipients().map((one) => el("span", { class: "chip still" }, el("span", { class: "avatar tiny", "aria-hidden": "true" }, initials(one.name)), one.id === person.id ? `${one.name} (you)` : one.name)),
+    recipients().length === 0 && "nobody"
+  );
+  let taken;
+  const showResult = () => {
+    if (taken !== void 0) fill(result, ...outcome(taken, person, inbox.byEvent(taken.eventId)?.arrivedAt));
+  };
+  const pay = async (clickedAt) => {
+    const to = recipients();
+    for (const one of Object.values(fields)) one.problem(void 0);
+    submit.disabled = true;
+    try {
+      const actor = leaveOut.checked ? { actorId: person.id } : {};
+      const { eventId } = await takePayment({
+        merchantId: merchant.value,
+        amount: amount.value.trim(),
+        currency: currency.value,
+        orderCode: order.value.trim(),
+        paymentMethod: method.value,
+        ...actor
+      });
+      taken = { eventId, clickedAt, acceptedAt: performance.now(), recipients: to };
+      order.value = nextOrderCode(order.value);
+      showResult();
+    } catch (error) {
+      taken = void 0;
+      showRefusal(error, fields, result);
+    } finally {
+      submit.disabled = false;
+    }
+  };
+  currency.addEventListener("change", () => {
+    if (Object.values(AMOUNTS).includes(amount.value)) amount.value = AMOUNTS[currency.value] ?? amount.value;
+  });
+  merchant.addEventListener("change", showRecipients);
+  leaveOut.addEventListener("change", showRecipients);
+  showRecipients();
+  const form = el(
+    "form",
+    { novalidate: true, onsubmit: (event) => {
+      event.preventDefault();
+      void pay(performance.now());
+    } },
+    fields["merchantId"]?.element,
+    notifies,
+    el("div", { class: "row" }, fields["amount"]?.element, fields["currency"]?.element),
+    el("div", { class: "row even" }, fields["orderCode"]?.element, fields["paymentMethod"]?.element),
+    el("label", { class: "check" }, leaveOut, "Leave me out (I am the cashier)"),
+    submit,
+    result
+  );
+  const element = el("section", { class: "card payment", "aria-labelledby": "payment-title" }, el("h2", { id: "payment-title" }, "Take a payment"), form);
+  return { element, arrived: (eventId) => {
+    if (eventId === taken?.eventId) showResult();
+  } };
+}
+function outcome(taken, person, arrivedAt) {
+  const accepted = step("done", `Accepted in ${duration(taken.acceptedAt - taken.clickedAt)}`);
+  const others = taken.recipients.filter(({ id }) => id !== person.id).map(({ name }) => name);
+  if (!taken.recipients.some(({ id }) => id === person.id)) {
+    return [accepted, step("plain", others.length === 0 ? "Nobody is left to notify" : `On its way to ${listed(others)}, not to you`)];
+  }
+  if (arrivedAt === void 0) return [accepted, step("pending", "On its way here")];
+  const here = step("done", `Arrived in ${duration(arrivedAt - taken.clickedAt)}`);
+  here.dataset["testid"] = "pay-arrived";
+  return [accepted, here];
+}
+function step(kind, text) {
+  return el("p", { class: `step ${kind}` }, kind === "done" ? icon("check") : el("span", { class: "dot", "aria-hidden": "true" }), text);
+}
+function showRefusal(error, fields, result) {
+  const refusal2 = error instanceof ApiError ? error : new ApiError("Something went wrong in this page.");
+  const homeless = refusal2.fields.filter(({ path, message }) => {
+    const at = fields[String(path).split(/[./]/).at(-1) ?? ""];
+    at?.problem(message);
+    return at === void 0;
+  });
+  const first = Object.values(fields).find(({ control }) => control.getAttribute("aria-invalid") === "true");
+  first?.control.focus();
+  const texts = refusal2.fields.length === 0 ? [refusal2.message] : homeless.map(({ path, message }) => path === "" ? message : `${path}: ${message}`);
+  if (first !== void 0 && texts.length === 0) texts.push("Not taken: please look at the marked field.");
+  fill(
+    result,
+    ...texts.map((text) => el("p", { class: "problem" }, text)),
+    refusal2.requestId !== void 0 && el("p", { class: "soft mono" }, `request ${refusal2.requestId}`)
+  );
+}
+function select(id, options, chosen) {
+  const element = el("select", { id, "data-testid": id }, ...options.map(([value, text]) => el("option", { value }, text)));
+  if (chosen !== void 0) element.value = chosen;
+  setAttribute(element, "required", true);
+  return element;
+}
+var firstOrderCode = () => `A-${1e3 + Math.floor(Math.random() * 8e3)}`;
+function nextOrderCode(code) {
+  const found = /^(.*?)(\d{1,9})$/.exec(code.trim());
+  return found === null ? firstOrderCode() : `${found[1]}${String(Number(found[2]) + 1).padStart(found[2]?.length ?? 0, "0")}`;
+}
+
+// src/view/desk.ts
+function openDesk(settings, people, person, leave) {
+  const url = new URL(settings.streamPath, location.href);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  const signal = new SignalClient({ url: url.href, token: async () => (await signIn(person.id)).token });
+  const over = new AbortController();
+  const inbox = new Inbox(() => bell.update());
+  const bell = bellAndPanel(inbox, over.signal);
+  const connection = connectionCard(signal, settings);
+  const inspector = inspectorCard(signal);
+  const payment = paymentCard(people, person, inbox);
+  const subscriptions = [
+    signal.on("observation/signal/notification/created", (notification) => arrive(notification)),
+    signal.on("observation/signal/notification/read", ({ ids, all }) => inbox.markRead(all === true ? "all" : ids ?? [])),
+    signal.on("resync", () => bell.note("Reconnected. What was sent in the meantime is kept on the server, and not shown here yet.")),
+    signal.on("state", () => connection.update())
+  ];
+  const arrive = (notification) => {
+    const arrivedAt = performance.now();
+    if (!inbox.add(notification, arrivedAt)) return;
+    payment.arrived(notification.eventId, arrivedAt);
+    bell.ring();
+    announce(`${notification.title}. ${notification.content}`);
+    document.title = `(${inbox.unread}) ${person.name} · Signal`;
+  };
+  const pulse = setInterval(() => {
+    bell.tick();
+    connection.update();
+  }, 1e3);
+  document.title = `${person.name} · Signal`;
+  connection.update();
+  signal.connect();
+  const element = el(
+    "div",
+    { class: "desk" },
+    el("header", { class: "bar" }, mark(), connection.pill, el("span", { class: "bar-space" }), themeButton(), whoAmI(person, leave), bell.button),
+    el(
+      "div",
+      { class: "columns" },
+      el(
+        "main",
+        { id: "main", tabindex: -1, class: "work" },
+        intro(people, person),
+        el("div", { class: "pair" }, payment.element, connection.element),
+        inspector.element
+      ),
+      bell.panel
+    ),
+    el("footer", { class: "foot" }, footer(settings))
+  );
+  return {
+    element,
+    close: () => {
+      clearInterval(pulse);
+      over.abort();
+      for (const unsubscribe of subscriptions) unsubscribe();
+      signal.close();
+    }
+  };
+}
+function whoAmI(person, leave) {
+  return el(
+    "div",
+    { class: "who" },
+    el("span", { class: "avatar small", "aria-hidden": "true" }, initials(person.name)),
+    el("span", { class: "who-name" }, person.name),
+    el("button", { type: "button", class: "quiet", "data-testid": "sign-out", onclick: leave }, "Sign out")
+  );
+}
+function intro(people, person) {
+  const others = people.filter(({ id }) => id !== person.id).map((other) => el(
+    "a",
+    { class: "chip", href: `?as=${encodeURIComponent(other.id)}`, target: "_blank", rel: "noopener" },
+    icon("window"),
+    other.name,
+    el("span", { class: "visually-hidden" }, " (opens a new window)")
+  ));
+  return el(
+    "div",
+    { class: "intro" },
+    el(
+      "div",
+      {},
+      el("h1", {}, `Hello, ${person.name}`),
+      el("p", {}, `${person.role} at ${listed(person.merchants.map(({ name }) => name))}`)
+    ),
+    el("p", { class: "others" }, "Open a window as ", ...others)
+  );
+}
+function footer({ version, embedded }) {
+  const parts = Object.entries(embedded).map(([part, how]) => `${part}: ${typeof how === "string" ? how : how ? "embedded" : "external"}`);
+  return [`Signal ${version}`, ...parts].join("  ·  ");
+}
+
+// src/view/sign_in.ts
+function signInScreen(people, settings, choose) {
+  return el(
+    "div",
+    { class: "welcome" },
+    el("header", { class: "welcome-bar" }, themeButton()),
+    el(
+      "main",
+      { id: "main", tabindex: -1, class: "welcome-main" },
+      mark(),
+      el("h1", { tabindex: -1 }, "The right people know, at once."),
+      el(
+        "p",
+        { class: "lead" },
+        "Take a payment in one window and watch the bell light up in another: through the broker, into the database, and over a sealed WebSocket to those whom it concerns."
+      ),
+      el("h2", { class: "eyebrow" }, "Sign in as"),
+      el("ul", { class: "people" }, ...people.map((person) => el("li", {}, personButton(person, choose)))),
+      el("p", { class: "hint" }, icon("window"), "Two windows can be two people.")
+    ),
+    el("footer", { class: "foot" }, `Signal ${settings.version}`)
+  );
+}
+function personButton(person, choose) {
+  return el(
+    "button",
+    { type: "button", class: "person", "data-testid": `person-${person.id}`, onclick: () => choose(person) },
+    el("span", { class: "avatar", "aria-hidden": "true" }, initials(person.name)),
+    el(
+      "span",
+      { class: "person-text" },
+      el("strong", {}, person.name),
+      el("span", {}, person.role),
+      el("span", { class: "soft" }, listed(person.merchants.map(({ name }) => name)))
+    )
+  );
+}
+
+// src/app.ts
+var KEY2 = "signal.person";
+function chosenPerson(people) {
+  const id = new URL(location.href).searchParams.get("as") ?? sessionStorage.getItem(KEY2);
+  return people.find((person) => person.id === id);
+}
+function forgetPerson() {
+  sessionStorage.removeItem(KEY2);
+  const url = new URL(location.href);
+  url.searchParams.delete("as");
+  history.replaceState(null, "", url);
+}
+function show(root2, settings, people, person) {
+  if (person === void 0) {
+    document.title = "Signal";
+    fill(root2, signInScreen(people, settings, (chosen) => show(root2, settings, people, chosen)));
+    root2.querySelector("h1")?.focus();
+    return;
+  }
+  sessionStorage.setItem(KEY2, person.id);
+  const desk = openDesk(settings, people, person, () => {
+    desk.close();
+    forgetPerson();
+    show(root2, settings, people, void 0);
+  });
+  fill(root2, desk.element);
+}
+async function start(root2) {
+  try {
+    const [settings, people] = await Promise.all([readSettings(), readPeople()]);
+    show(root2, settings, people, chosenPerson(people));
+  } catch (error) {
+    const again = el("button", { type: "button", class: "button", onclick: () => void start(root2) }, "Try again");
+    const text = error instanceof Error ? error.message : "The server did not answer.";
+    fill(root2, el("main", { id: "main", tabindex: -1, class: "sorry" }, el("h1", {}, "Not there yet"), el("p", {}, text), again));
+  }
+}
+restoreTheme();
+var root = document.querySelector("#app");
+if (root !== null) void start(root);

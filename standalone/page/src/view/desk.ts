@@ -1,0 +1,93 @@
+import { type Notification, SignalClient } from 'signal-client';
+import { type Person, type Settings, signIn } from '../api.ts';
+import { announce, el, icon } from '../dom.ts';
+import { initials, listed } from '../model/format.ts';
+import { Inbox } from '../model/inbox.ts';
+import { themeButton } from '../theme.ts';
+import { bellAndPanel } from './bell.ts';
+import { connectionCard } from './connection.ts';
+import { inspectorCard } from './inspector.ts';
+import { mark } from './mark.ts';
+import { paymentCard } from './payment.ts';
+
+export interface Desk {
+  readonly element: HTMLElement;
+  close(): void;
+}
+
+/** Everything that a person who signed in has on screen, around one connection. */
+export function openDesk(settings: Settings, people: readonly Person[], person: Person, leave: () => void): Desk {
+  const url = new URL(settings.streamPath, location.href);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  const signal = new SignalClient({ url: url.href, token: async () => (await signIn(person.id)).token });
+  const over = new AbortController();
+
+  const inbox = new Inbox(() => bell.update());
+  const bell = bellAndPanel(inbox, over.signal);
+  const connection = connectionCard(signal, settings);
+  const inspector = inspectorCard(signal);
+  const payment = paymentCard(people, person, inbox);
+
+  const subscriptions = [
+    signal.on('observation/signal/notification/created', (notification) => arrive(notification)),
+    signal.on('observation/signal/notification/read', ({ ids, all }) => inbox.markRead(all === true ? 'all' : ids ?? [])),
+    signal.on('resync', () => bell.note('Reconnected. What was sent in the meantime is kept on the server, and not shown here yet.')),
+    signal.on('state', () => connection.update()),
+  ];
+  const arrive = (notification: Notification): void => {
+    const arrivedAt = performance.now();
+    if (!inbox.add(notification, arrivedAt)) return;
+    payment.arrived(notification.eventId, arrivedAt);
+    bell.ring();
+    announce(`${notification.title}. ${notification.content}`);
+    document.title = `(${inbox.unread}) ${person.name} · Signal`;
+  };
+  // Relative times and the countdown; nothing else on the page needs a pulse.
+  const pulse = setInterval(() => { bell.tick(); connection.update(); }, 1000);
+
+  document.title = `${person.name} · Signal`;
+  connection.update();
+  signal.connect();
+  const element = el('div', { class: 'desk' },
+    el('header', { class: 'bar' }, mark(), connection.pill, el('span', { class: 'bar-space' }), themeButton(), whoAmI(person, leave), bell.button),
+    el('div', { class: 'columns' },
+      el('main', { id: 'main', tabindex: -1, class: 'work' },
+        intro(people, person),
+        el('div', { class: 'pair' }, payment.element, connection.element),
+        inspector.element),
+      bell.panel),
+    el('footer', { class: 'foot' }, footer(settings)));
+  return {
+    element,
+    close: () => {
+      clearInterval(pulse);
+      over.abort();
+      for (const unsubscribe of subscriptions) unsubscribe();
+      signal.close();
+    },
+  };
+}
+
+function whoAmI(person: Person, leave: () => void): HTMLElement {
+  return el('div', { class: 'who' },
+    el('span', { class: 'avatar small', 'aria-hidden': 'true' }, initials(person.name)),
+    el('span', { class: 'who-name' }, person.name),
+    el('button', { type: 'button', class: 'quiet', 'data-testid': 'sign-out', onclick: leave }, 'Sign out'));
+}
+
+function intro(people: readonly Person[], person: Person): HTMLElement {
+  const others = people.filter(({ id }) => id !== person.id).map((other) =>
+    el('a', { class: 'chip', href: `?as=${encodeURIComponent(other.id)}`, target: '_blank', rel: 'noopener' },
+      icon('window'), other.name, el('span', { class: 'visually-hidden' }, ' (opens a new window)')));
+  return el('div', { class: 'intro' },
+    el('div', {},
+      el('h1', {}, `Hello, ${person.name}`),
+      el('p', {}, `${person.role} at ${listed(person.merchants.map(({ name }) => name))}`)),
+    el('p', { class: 'others' }, 'Open a window as ', ...others));
+}
+
+function footer({ version, embedded }: Settings): string {
+  const parts = Object.entries(embedded).map(([part, how]) =>
+    `${part}: ${typeof how === 'string' ? how : how ? 'embedded' : 'external'}`);
+  return [`Signal ${version}`, ...parts].join('  ·  ');
+}
