@@ -204,3 +204,39 @@ impl Lane {
         state.busy.then_some(next)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(bytes: usize) -> Arc<Push> {
+        Arc::new(Push { channel: "ws:broadcast".into(), plaintext: vec![b'x'; bytes].into(), exclude: Box::default() })
+    }
+
+    #[test]
+    fn what_comes_while_a_lane_is_busy_leaves_together_and_in_order() {
+        let lane = Lane::default();
+        assert!(lane.take_turn(&[push(1)]));
+        assert!(!lane.take_turn(&[push(2), push(3)]));
+        assert!(!lane.take_turn(&[push(4)]));
+        let next: Vec<_> = lane.finish_turn().unwrap().iter().map(|push| push.plaintext.len()).collect();
+        assert_eq!(next, [2, 3, 4]);
+        assert!(!lane.take_turn(&[push(5)]), "the batch that was handed out is still being sent");
+        assert_eq!(lane.finish_turn().unwrap().len(), 1);
+        assert!(lane.finish_turn().is_none());
+        assert!(lane.take_turn(&[push(6)]));
+    }
+
+    #[test]
+    fn a_lane_that_does_not_keep_up_drops_and_tells_its_clients() {
+        let lane = Lane::default();
+        assert!(lane.take_turn(&[push(1)]));
+        for _ in 0..4 {
+            lane.take_turn(&[push(LANE_BYTES / 3)]);
+        }
+        let next = lane.finish_turn().unwrap();
+        assert_eq!(next.len(), 4, "three fit, the fourth is dropped, and a resync takes its place");
+        assert!(next[3].plaintext.starts_with(b"{\"event\":\"resync\""));
+        assert!(lane.finish_turn().is_none(), "it is said once");
+    }
+}

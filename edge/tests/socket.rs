@@ -5,6 +5,8 @@ mod fixture;
 
 #[path = "socket/authentication.rs"]
 mod authentication;
+#[path = "socket/backplane.rs"]
+mod backplane;
 #[path = "socket/fan_out.rs"]
 mod fan_out;
 #[path = "socket/lifetime.rs"]

@@ -215,13 +215,13 @@ async fn authenticating_twice_is_an_error_while_the_first_is_checked_and_after()
 async fn nothing_overtakes_connected() {
     let edge = TestEdge::start(&[]).await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let bus = edge.bus.clone();
+    let bus = std::sync::Arc::clone(&edge.bus);
     let noise = tokio::spawn(async move {
         let payload = r#"{"serverId":"emitter","type":"broadcast","event":"noise","data":1}"#;
         let noise = signal_bus::Publication { channel: "ws:broadcast".into(), payload: payload.into() };
         let forever = async {
             loop {
-                signal_bus::Bus::publish(&bus, std::slice::from_ref(&noise)).await.unwrap();
+                bus.publish(std::slice::from_ref(&noise)).await.unwrap();
                 tokio::task::yield_now().await;
             }
         };

@@ -48,7 +48,7 @@ pub(crate) fn stream_settings(variables: &[(&str, &str)]) -> StreamSettings {
 
 pub(crate) struct TestEdge {
     pub(crate) addr: SocketAddr,
-    pub(crate) bus: MemoryBus,
+    pub(crate) bus: Arc<dyn Bus>,
     pub(crate) issuer: Issuer,
     pub(crate) shutdown: Shutdown,
     pub(crate) health: Health,
@@ -64,13 +64,21 @@ impl TestEdge {
 
     /// With a JWK set somewhere else than at the issuer.
     pub(crate) async fn start_with(variables: &[(&str, &str)], issuer: Issuer, jwks_url: &str) -> Self {
+        Self::start_on(Arc::new(MemoryBus::new()), variables, issuer, jwks_url).await
+    }
+
+    pub(crate) async fn start_on(
+        bus: Arc<dyn Bus>,
+        variables: &[(&str, &str)],
+        issuer: Issuer,
+        jwks_url: &str,
+    ) -> Self {
         telemetry::metrics();
         let keys = Arc::new(JwkSetClient::new(jwks_url, JwkSetOptions::default()).unwrap());
-        let bus = MemoryBus::new();
         let health = Health::new();
         let shutdown = Shutdown::new(SOON);
         let parts = Parts {
-            bus: Arc::new(bus.clone()),
+            bus: Arc::clone(&bus),
             verifier: Arc::new(Verifier::new(VerifierSettings::default(), keys)),
             health: health.clone(),
             shutdown: shutdown.clone(),

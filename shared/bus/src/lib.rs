@@ -44,7 +44,7 @@ pub enum BusError {
 #[async_trait]
 pub trait Bus: Debug + Send + Sync + 'static {
     /// Says all of `batch`, in order, in as few round trips as there are. When this returns an error, any part of the
-    /// batch may have been heard.
+    /// batch may have been heard, and some of it twice.
     async fn publish(&self, batch: &[Publication]) -> Result<(), BusError>;
 
     /// Opens a subscription that hears nothing yet. It connects, and connects again, by itself.

@@ -6,7 +6,7 @@ mod subscription;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, Pipeline, aio::MultiplexedConnection};
 use tokio::sync::Mutex;
 
 use crate::{Bus, BusError, Channels, Events, Publication};
@@ -62,6 +62,30 @@ impl RedisBus {
             .map_err(|error| unreachable(&error))?;
         Ok(publisher.insert(connection).clone())
     }
+
+    async fn send(&self, pipeline: &Pipeline) -> Result<(), SendError> {
+        let mut connection = self.connection().await.map_err(SendError::Bus)?;
+        let result: redis::RedisResult<()> = pipeline.query_async(&mut connection).await;
+        if result.is_err() {
+            // The next publication starts with a new connection rather than with this one's fate.
+            *self.publisher.lock().await = None;
+        }
+        result.map_err(SendError::Redis)
+    }
+}
+
+enum SendError {
+    Bus(BusError),
+    Redis(redis::RedisError),
+}
+
+impl From<SendError> for BusError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Bus(error) => error,
+            SendError::Redis(error) => unreachable(&error),
+        }
+    }
 }
 
 fn unreachable(error: &redis::RedisError) -> BusError {
@@ -78,13 +102,12 @@ impl Bus for RedisBus {
         for publication in batch {
             pipeline.publish(&publication.channel, &publication.payload[..]).ignore();
         }
-        let mut connection = self.connection().await?;
-        let result: redis::RedisResult<()> = pipeline.query_async(&mut connection).await;
-        if result.is_err() {
-            // The next publication starts with a new connection rather than with this one's fate.
-            *self.publisher.lock().await = None;
+        match self.send(&pipeline).await {
+            // The connection was left over from before an outage, of which only using it tells. Saying it again may
+            // say it twice; not saying it would lose it although the backplane is there.
+            Err(SendError::Redis(error)) if error.is_connection_dropped() => Ok(self.send(&pipeline).await?),
+            result => Ok(result?),
         }
-        result.map_err(|error| unreachable(&error))
     }
 
     fn subscribe(&self) -> (Arc<dyn Channels>, Box<dyn Events>) {
