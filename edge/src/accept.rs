@@ -66,18 +66,15 @@ async fn connection(
     permit: Arc<OwnedSemaphorePermit>,
 ) {
     let stop = shared.stop.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let (shared, sessions, router, permit) =
             (Arc::clone(&shared), sessions.clone(), router.clone(), Arc::clone(&permit));
         async move {
-            let request = if request.uri().path() == shared.settings.stream_path {
-                match upgrade::answer(&shared, &sessions, request, permit) {
-                    Ok(response) => return Ok(response),
-                    Err(request) => request,
-                }
-            } else {
-                request
-            };
+            if request.uri().path() == shared.settings.stream_path
+                && let Some(response) = upgrade::answer(&shared, &sessions, &mut request, permit)
+            {
+                return Ok(response);
+            }
             Ok::<_, Infallible>(route(router, request).await)
         }
     });

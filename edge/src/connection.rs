@@ -226,7 +226,9 @@ struct Scratch {
 }
 
 impl Connection {
-    pub(crate) fn new(link: Arc<Link>, cipher: Cipher, identity: Identity) -> Arc<Self> {
+    /// Says `connected`, the last message in plaintext, and only then is there a connection that could be pushed to.
+    pub(crate) fn welcome(link: Arc<Link>, connected: &[u8], cipher: Cipher, identity: Identity) -> Arc<Self> {
+        link.send_plain(connected);
         Arc::new(Self { link, cipher: Mutex::new(cipher), identity, automatic: AtomicU8::new(ALL_AUTOMATIC) })
     }
 

@@ -17,24 +17,24 @@ use tungstenite::handshake::server::create_response_with_body;
 
 use crate::{app::Shared, metrics, session};
 
-/// Answers a request to become a WebSocket, or gives it back if it is none. The session begins once the answer is
-/// written, as a task of its own.
+/// Answers a request to become a WebSocket; `None` if it is none. The session begins once the answer is written, as a
+/// task of its own.
 pub(crate) fn answer(
     shared: &Arc<Shared>,
     sessions: &TaskTracker,
-    mut request: Request<Incoming>,
+    request: &mut Request<Incoming>,
     permit: Arc<OwnedSemaphorePermit>,
-) -> Result<Response<Body>, Request<Incoming>> {
-    let Ok(response) = create_response_with_body(&request, Body::empty) else { return Err(request) };
+) -> Option<Response<Body>> {
+    let response = create_response_with_body(request, Body::empty).ok()?;
     let shared = Arc::clone(shared);
-    let upgrade = hyper::upgrade::on(&mut request);
+    let upgrade = hyper::upgrade::on(request);
     sessions.spawn(async move {
         let Ok(upgraded) = upgrade.await else { return };
         let (socket, early) = take_socket(upgraded);
         session::run(shared, socket, early).await;
         drop(permit);
     });
-    Ok(response)
+    Some(response)
 }
 
 /// The raw socket is taken back out of hyper, so that nothing stands between it and the write path.

@@ -1,4 +1,5 @@
 //! The edge over real sockets, held against every row of the protocol.
+#![allow(clippy::unwrap_used, reason = "a test that finds something missing has failed")]
 
 #[path = "socket/fixture.rs"]
 mod fixture;

@@ -1,1 +1,81 @@
-fn main() {}
+//! `signal`: the whole service with one command.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use clap::CommandFactory;
+use signal_service::{
+    settings::{self, Source, unknown},
+    telemetry,
+};
+use signal_standalone::{
+    app,
+    config::{Command, Settings},
+    reference,
+};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    let source = Source::process();
+    let settings: Settings = match settings::parse(std::env::args_os(), &source) {
+        Ok(settings) => settings,
+        Err(error) => return error.report(),
+    };
+    match execute(settings, &source) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be closed; the status says it all the same.
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(settings: Settings, source: &Source) -> anyhow::Result<()> {
+    match settings.command {
+        Some(Command::ConfigReference) => say(format_args!("{}", reference::document().trim_end())),
+        Some(Command::CheckConfig) => {
+            let unknown = unknown::unknown_variables(&Settings::command(), source);
+            if !unknown.is_empty() {
+                bail!("{}", unknown.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+            }
+            settings.own.check_reach()?;
+            say(format_args!("the settings can be used"))
+        }
+        None => {
+            telemetry::init_logs(&settings.own.log_settings())?;
+            unknown::warn_unknown(&Settings::command(), source);
+            let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
+            runtime.block_on(run(settings))
+        }
+    }
+}
+
+async fn run(settings: Settings) -> anyhow::Result<()> {
+    say(format_args!("Signal {}", env!("CARGO_PKG_VERSION")))?;
+    let running = app::start(settings, |part, what| {
+        // A closed terminal is no reason not to start.
+        let _ = say(format_args!("  {part:<10} {what}"));
+    })
+    .await?;
+    running.shutdown.on_signal().context("signals cannot be listened for")?;
+    say(format_args!("  {:<10} http://{}/metrics", "metrics", running.admin_addr))?;
+
+    let (health, page) = (running.health.clone(), running.page());
+    let announce = tokio::spawn(async move {
+        health.wait_until_ready().await;
+        let _ = say(format_args!("\nReady: open {page} (stop with Ctrl+C)"));
+    });
+    running.finish().await;
+    announce.abort();
+    Ok(())
+}
+
+fn say(line: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
+    writeln!(io::stdout(), "{line}").context("standard output is closed")
+}

@@ -27,11 +27,10 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Says `connected` and only then lets pushes see the client, so that none can overtake it.
+    /// Welcomes the client and lets pushes see it.
     pub(super) fn enter(shared: &Arc<Shared>, link: &Arc<Link>, accepted: Accepted) -> Self {
         let Accepted { identity, cipher, connected, presence } = accepted;
-        link.send_plain(&connected);
-        let connection = Connection::new(Arc::clone(link), cipher, identity);
+        let connection = Connection::welcome(Arc::clone(link), &connected, cipher, identity);
         shared.registry.insert(&connection);
         shared.expiries.watch(&connection);
         metrics::connections(1.0);

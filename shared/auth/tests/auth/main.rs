@@ -1,0 +1,9 @@
+//! Token verification, from outside.
+
+#![allow(clippy::unwrap_used)]
+
+mod issuer;
+mod jwk_sets;
+mod keys;
+mod refusals;
+mod vectors;

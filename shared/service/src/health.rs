@@ -1,0 +1,219 @@
+//! Is the process alive, and is all there that it needs to do its work?
+//!
+//! Live means that the process answers. Ready means that every registered [`Component`]
+//! is up; one that has never reported is down, so nothing is ready before it said so.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{Json, Router, extract::State, routing::get};
+use http::StatusCode;
+use parking_lot::RwLock;
+use serde::Serialize;
+use serde_json::json;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tokio::sync::Notify;
+
+/// The components of one process. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    components: Arc<RwLock<BTreeMap<&'static str, Status>>>,
+    changed: Arc<Notify>,
+}
+
+/// What is known about one component, as `/health/ready` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    pub up: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it last went up or down, RFC 3339.
+    pub since: String,
+    /// False until the first report, which is always news.
+    #[serde(skip)]
+    reported: bool,
+}
+
+/// The right to report on one component.
+#[derive(Debug, Clone)]
+pub struct Component {
+    name: &'static str,
+    health: Health,
+}
+
+impl Health {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Registers a component, which is down until it reports otherwise.
+    pub fn component(&self, name: &'static str) -> Component {
+        self.components.write().entry(name).or_insert_with(Status::starting);
+        Component { name, health: self.clone() }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.components.read().values().all(|status| status.up)
+    }
+
+    /// Returns once every component is up.
+    pub async fn wait_until_ready(&self) {
+        loop {
+            let changed = self.changed.notified();
+            let mut changed = std::pin::pin!(changed);
+            // Registered before looking, so that a change in between is not missed.
+            changed.as_mut().enable();
+            if self.is_ready() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// One component's status, if it is registered.
+    pub fn status(&self, name: &str) -> Option<Status> {
+        self.components.read().get(name).cloned()
+    }
+
+    /// `/health/live`, always 200, and `/health/ready`, 200 or 503.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/health/live", get(|| async { Json(json!({ "status": "live" })) }))
+            .route("/health/ready", get(ready))
+            .with_state(self.clone())
+    }
+}
+
+impl Status {
+    fn starting() -> Self {
+        Self { up: false, reason: Some("starting".to_owned()), since: now(), reported: false }
+    }
+}
+
+impl Component {
+    pub fn up(&self) {
+        self.report(None);
+    }
+
+    /// `reason` is for people: what is missing, and if known what to do.
+    pub fn down(&self, reason: impl Into<String>) {
+        self.report(Some(reason.into()));
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.health.status(self.name).is_some_and(|status| status.up)
+    }
+
+    /// Logs when it goes up or down; the same state again, or another reason for the same
+    /// outage, only updates what the endpoint shows.
+    fn report(&self, reason: Option<String>) {
+        let component = self.name;
+        let up = reason.is_none();
+        let changed = {
+            let mut components = self.health.components.write();
+            let status = components.entry(component).or_insert_with(Status::starting);
+            let changed = status.up != up || !status.reported;
+            let since = if changed { now() } else { std::mem::take(&mut status.since) };
+            *status = Status { up, reason: reason.clone(), since, reported: true };
+            changed
+        };
+        self.health.changed.notify_waiters();
+        metrics::gauge!("signal_component_up", "component" => component).set(f64::from(u8::from(up)));
+        match reason {
+            _ if !changed => {}
+            None => tracing::info!(component, "component is up"),
+            Some(reason) => tracing::warn!(component, reason, "component is down"),
+        }
+    }
+}
+
+async fn ready(State(health): State<Health>) -> (StatusCode, Json<serde_json::Value>) {
+    let components = health.components.read().clone();
+    let ready = components.values().all(|status| status.up);
+    let (code, status) = if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
+    (code, Json(json!({ "status": status, "components": components })))
+}
+
+fn now() -> String {
+    OffsetDateTime::now_utc().format(&Rfc3339).expect("a year of four digits has an RFC 3339 form")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Lines {
+        fn about(&self, component: &str) -> usize {
+            String::from_utf8_lossy(&self.0.lock().unwrap()).lines().filter(|line| line.contains(component)).count()
+        }
+    }
+
+    #[test]
+    fn a_change_is_logged_once() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        // An event that another test's thread is the first to emit counts as of no interest to anybody.
+        let first = Health::new().component("first");
+        first.up();
+        first.down("refused");
+        tracing::subscriber::with_default(subscriber, || {
+            // Now that both are known, the interest in them is this thread's.
+            tracing::callsite::rebuild_interest_cache();
+            let component = Health::new().component("logged");
+            for (step, logged) in [
+                (Some("refused"), 1),
+                (Some("refused"), 1),
+                (Some("timed out"), 1),
+                (None, 2),
+                (None, 2),
+                (Some("refused"), 3),
+            ] {
+                match step {
+                    Some(reason) => component.down(reason),
+                    None => component.up(),
+                }
+                assert_eq!(lines.about("logged"), logged, "{step:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn since_is_when_it_changed_and_the_reason_is_the_latest() {
+        let health = Health::new();
+        let component = health.component("kafka");
+        component.down("refused");
+        let first = health.status("kafka").unwrap();
+        component.down("timed out");
+        let second = health.status("kafka").unwrap();
+        assert_eq!((first.since, second.reason.as_deref()), (second.since, Some("timed out")));
+    }
+
+    #[tokio::test]
+    async fn waiting_ends_when_the_last_component_is_up() {
+        let health = Health::new();
+        let (one, two) = (health.component("one"), health.component("two"));
+        let waits = health.clone();
+        let waiting = tokio::spawn(async move { waits.wait_until_ready().await });
+        one.up();
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        two.up();
+        waiting.await.unwrap();
+    }
+}

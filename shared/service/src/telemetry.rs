@@ -1,0 +1,133 @@
+//! Logs and metrics of one process.
+//!
+//! Logs go to standard error, one JSON object a line with `timestamp`, `level`,
+//! `target`, `message` and the event's own fields beside them, or in a form for people.
+//! Metrics are recorded through the `metrics` facade and read as Prometheus text.
+
+mod process;
+
+use std::{io::IsTerminal, sync::OnceLock};
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::settings::{LogFormat, LogSettings};
+
+#[derive(Debug, thiserror::Error)]
+#[error("SIGNAL_LOG: `{filter}` is not a filter: {reason}")]
+pub struct FilterError {
+    filter: String,
+    reason: String,
+}
+
+/// Starts logging. A second call in one process, as in tests, changes nothing.
+///
+/// # Errors
+/// If the filter cannot be read.
+pub fn init_logs(settings: &LogSettings) -> Result<(), FilterError> {
+    let filter = EnvFilter::try_new(&settings.log)
+        .map_err(|error| FilterError { filter: settings.log.clone(), reason: error.to_string() })?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    // An error means that logging has been started already.
+    let _ = match settings.log_format {
+        LogFormat::Json => registry.with(lines.json().flatten_event(true).with_span_list(false)).try_init(),
+        LogFormat::Pretty => registry.with(lines.with_target(false)).try_init(),
+    };
+    Ok(())
+}
+
+/// Latencies from a tenth of a millisecond (a fan-out) to ten seconds (a stuck one).
+const SECONDS: &[f64] = &[0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const BYTES: &[f64] = &[64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0];
+/// Sizes of batches and audiences.
+const COUNTS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 10_000.0, 100_000.0];
+
+/// Reads what was recorded. Clones read the same.
+#[derive(Clone)]
+pub struct Metrics(PrometheusHandle);
+
+/// Starts recording and gives the reader; every call in a process gives the same one.
+pub fn metrics() -> Metrics {
+    static METRICS: OnceLock<Metrics> = OnceLock::new();
+    METRICS.get_or_init(install).clone()
+}
+
+fn install() -> Metrics {
+    process::mark_start();
+    let recorder = builder().expect("the bucket lists are not empty").build_recorder();
+    let handle = recorder.handle();
+    if metrics::set_global_recorder(recorder).is_err() {
+        tracing::warn!("another metrics recorder is installed: /metrics stays empty");
+    }
+    Metrics(handle)
+}
+
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets(COUNTS)?
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_bytes".to_owned()), BYTES)
+}
+
+impl Metrics {
+    /// Prometheus text, with the process's own figures as of now.
+    pub fn render(&self) -> String {
+        process::record();
+        self.0.run_upkeep();
+        self.0.render()
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starting_twice_is_safe_and_reads_the_same() {
+        let settings = |log: &str| LogSettings { log: log.to_owned(), log_format: LogFormat::Json };
+        init_logs(&settings("info")).unwrap();
+        init_logs(&settings("debug")).unwrap();
+        assert!(init_logs(&settings("a=b=c")).unwrap_err().to_string().contains("SIGNAL_LOG"));
+
+        let (first, second) = (metrics(), metrics());
+        metrics::counter!("test_total").increment(3);
+        assert!(first.render().contains("test_total 3"));
+        assert!(second.render().contains("test_total 3"));
+    }
+
+    #[test]
+    fn histograms_have_buckets_that_fit_their_unit() {
+        let reader = metrics();
+        metrics::histogram!("test_wait_seconds").record(0.003);
+        metrics::histogram!("test_frame_bytes").record(500.0);
+        metrics::histogram!("test_batch_records").record(30.0);
+        let text = reader.render();
+        for line in [
+            "test_wait_seconds_bucket{le=\"0.0025\"} 0",
+            "test_wait_seconds_bucket{le=\"0.005\"} 1",
+            "test_frame_bytes_bucket{le=\"1024\"} 1",
+            "test_batch_records_bucket{le=\"50\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_process_reports_on_itself() {
+        let text = metrics().render();
+        let value = |name: &str| -> f64 {
+            let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));
+            line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_else(|| panic!("{name} in\n{text}"))
+        };
+        assert!(value("process_resident_memory_bytes") > 1e6);
+        assert!(value("process_open_fds") >= 3.0);
+        assert!(value("process_uptime_seconds") >= 0.0);
+    }
+}

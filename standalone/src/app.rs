@@ -1,0 +1,246 @@
+//! Wires the process: the one file that knows all the others.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use rdkafka::{ClientConfig, error::KafkaError};
+use signal_auth::{JwkSetClient, JwkSetError, JwkSetOptions, Verifier};
+use signal_bus::{Bus, BusError, memory::MemoryBus, redis::RedisBus};
+use signal_edge::Edge;
+use signal_service::{
+    Secret, admin,
+    health::Health,
+    listen::{self, ListenError},
+    settings::values,
+    shutdown::{Drain, Shutdown},
+    telemetry,
+};
+use signal_worker::{
+    config::PipelineSettings,
+    consume::OffsetReset,
+    store::{self, Migration, OpenError, Store, StoreError},
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{NotLoopback, Settings},
+    demo::{self, Demo, Embedded, payments::Payments},
+    embedded::{
+        broker::{BrokerError, EmbeddedBroker},
+        data_dir::{DataDir, DataDirError},
+        database,
+        issuer::{Issuer, IssuerError},
+    },
+};
+
+const DATABASE_FILE: &str = "signal.db";
+
+/// Where a record goes that cannot be handled; made beforehand, because the embedded broker makes no topic by itself.
+const DEAD_LETTERS: &str = ".DLQ";
+
+/// The embedded broker answers a fetch that finds nothing only when its wait is over, whatever comes meanwhile: the
+/// wait is what a payment takes to be seen.
+const PROMPT_FETCH: &str = "fetch.wait.max.ms=10";
+
+/// Each says what it was about; why is its source.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Reach(#[from] NotLoopback),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    #[error("SIGNAL_JWKS_URL")]
+    Jwks(#[from] JwkSetError),
+    #[error("SIGNAL_DATABASE_URL")]
+    Database(#[from] OpenError),
+    #[error("the embedded database in SIGNAL_DATA_DIR cannot be used")]
+    Migrate(#[from] StoreError),
+    #[error("the embedded database in SIGNAL_DATA_DIR cannot be used")]
+    Seed(#[from] sqlx::Error),
+    #[error("SIGNAL_REDIS_URL")]
+    Backplane(#[from] BusError),
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error("the Kafka client refuses the settings of the payment form's producer")]
+    Producer(#[from] KafkaError),
+    #[error(transparent)]
+    Worker(#[from] signal_worker::app::StartError),
+    #[error("the system does not say where it listens")]
+    Io(#[from] io::Error),
+}
+
+/// The process at work.
+#[derive(Debug)]
+pub struct Running {
+    pub http_addr: SocketAddr,
+    pub admin_addr: SocketAddr,
+    pub health: Health,
+    pub shutdown: Shutdown,
+    serving: JoinHandle<()>,
+    admin: JoinHandle<io::Result<()>>,
+    admin_stop: CancellationToken,
+    store: Arc<dyn Store>,
+    _broker: Option<EmbeddedBroker>,
+}
+
+/// Starts everything. `say` is told of each part: its name, and what it is.
+///
+/// # Errors
+/// Whatever makes starting useless; what is real and merely away is waited for instead.
+pub async fn start(settings: Settings, mut say: impl FnMut(&str, &str)) -> Result<Running, StartError> {
+    settings.own.check_reach()?;
+    let http = listen::bind(settings.own.http_addr, "SIGNAL_HTTP_ADDR")?;
+    let admin_listener = listen::bind(settings.own.admin_addr, "SIGNAL_ADMIN_ADDR")?;
+    let (http_addr, admin_addr) = (http.local_addr()?, admin_listener.local_addr()?);
+
+    let metrics = telemetry::metrics();
+    signal_worker::metrics::describe();
+    let health = Health::new();
+    let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
+    let admin_stop = CancellationToken::new();
+    let admin = tokio::spawn(admin::serve(admin_listener, admin::router(&health, metrics), admin_stop.clone()));
+
+    let dir = DataDir::open(&settings.own.data_dir)?;
+    let embedded = Embedded {
+        database: settings.database.database_url.is_none(),
+        backplane: settings.backplane.redis_url.is_none(),
+        broker: settings.pipeline.kafka_brokers.is_none(),
+        issuer: settings.auth.jwks_url.is_none(),
+    };
+    let store = database(&settings, &dir, &mut say).await?;
+    let bus = backplane(&settings, &mut say)?;
+    let (issuer, keys) = tokens(&settings, &dir, &health, &mut say)?;
+    let (broker, pipeline) = broker(&settings, &mut say).await?;
+
+    let worker = signal_worker::app::Parts {
+        bus: Arc::clone(&bus),
+        store: Arc::clone(&store),
+        health: health.clone(),
+        shutdown: shutdown.clone(),
+    };
+    signal_worker::app::start(&pipeline, worker)?;
+
+    let demo = Demo {
+        stream_path: settings.stream.stream_path.clone(),
+        base_path: settings.own.base_path.clone(),
+        embedded,
+        issuer,
+        payments: payments(&pipeline, settings.pipeline.kafka_properties.as_ref())?,
+        allow_remote: settings.own.allow_remote,
+    };
+    let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
+    let parts = signal_edge::Parts { bus, verifier, health: health.clone(), shutdown: shutdown.clone() };
+    let edge = Edge::start(settings.stream, parts);
+    let serving = tokio::spawn(serve(edge, http, demo, shutdown.clone()));
+    Ok(Running { http_addr, admin_addr, health, shutdown, serving, admin, admin_stop, store, _broker: broker })
+}
+
+/// A process that accepts nobody any more is of no use: it stops.
+async fn serve(edge: Edge, listener: TcpListener, demo: Demo, shutdown: Shutdown) {
+    if let Err(error) = edge.serve(listener, demo::router(demo, edge.router())).await {
+        tracing::error!(%error, "connections cannot be accepted");
+        shutdown.trigger();
+    }
+}
+
+async fn database(
+    settings: &Settings,
+    dir: &DataDir,
+    say: &mut impl FnMut(&str, &str),
+) -> Result<Arc<dyn Store>, StartError> {
+    if let Some(url) = &settings.database.database_url {
+        say("database", &url.without_credentials());
+        return Ok(store::open(url)?);
+    }
+    let file = dir.file(DATABASE_FILE);
+    let store = store::open(&database::url(&file))?;
+    store.migrate(Migration::CoreSchemaAndSeed).await?;
+    database::seed_people(&file, &settings.pipeline.merchant_domain).await?;
+    say("database", &format!("embedded, {}", file.display()));
+    Ok(store)
+}
+
+fn backplane(settings: &Settings, say: &mut impl FnMut(&str, &str)) -> Result<Arc<dyn Bus>, StartError> {
+    let Some(url) = &settings.backplane.redis_url else {
+        say("backplane", "embedded, within this process");
+        return Ok(Arc::new(MemoryBus::new()));
+    };
+    say("backplane", &url.without_credentials());
+    Ok(Arc::new(RedisBus::new(url.expose(), settings.stream.bus_subscription.into())?))
+}
+
+fn tokens(
+    settings: &Settings,
+    dir: &DataDir,
+    health: &Health,
+    say: &mut impl FnMut(&str, &str),
+) -> Result<(Option<Issuer>, Arc<JwkSetClient>), StartError> {
+    let Some(url) = &settings.auth.jwks_url else {
+        let issuer = Issuer::open(dir, &settings.auth)?;
+        let keys = Arc::new(JwkSetClient::fixed(issuer.key_set()));
+        say("issuer", "embedded, three people to sign in as");
+        return Ok((Some(issuer), keys));
+    };
+    let keys = Arc::new(JwkSetClient::new(url, JwkSetOptions::default())?);
+    let (warm, component) = (Arc::clone(&keys), health.component("issuer"));
+    tokio::spawn(async move { warm.warm(&component).await });
+    say("issuer", &Secret::from(url.as_str()).without_credentials());
+    Ok((None, keys))
+}
+
+/// The broker, if it is embedded, and the pipeline's settings with its address in them.
+async fn broker(
+    settings: &Settings,
+    say: &mut impl FnMut(&str, &str),
+) -> Result<(Option<EmbeddedBroker>, PipelineSettings), StartError> {
+    let mut pipeline = settings.pipeline.clone();
+    if let Some(brokers) = &pipeline.kafka_brokers {
+        say("broker", brokers);
+        return Ok((None, pipeline));
+    }
+    let topic = pipeline.kafka_topic.as_str();
+    let broker = EmbeddedBroker::start(vec![topic.to_owned(), format!("{topic}{DEAD_LETTERS}")]).await?;
+    pipeline.kafka_brokers = Some(broker.bootstrap_servers().to_owned());
+    // It begins empty: a payment that is faster than the consumer's first assignment must not be skipped.
+    pipeline.kafka_offset_reset = OffsetReset::Earliest;
+    let given = pipeline.kafka_properties.as_ref().map_or("", Secret::expose);
+    pipeline.kafka_properties = Some(Secret::new(format!("{PROMPT_FETCH},{given}")));
+    say("broker", &format!("embedded, {}", broker.bootstrap_servers()));
+    Ok((Some(broker), pipeline))
+}
+
+/// `properties` are those that were set, not those that the consumer of an embedded broker needs beside them.
+fn payments(pipeline: &PipelineSettings, properties: Option<&Secret>) -> Result<Payments, StartError> {
+    let mut config = ClientConfig::new();
+    config.set("client.id", "signal-demo");
+    config.set("bootstrap.servers", pipeline.kafka_brokers.clone().unwrap_or_default());
+    let properties = properties.map_or("", Secret::expose);
+    // The worker has refused what is no pair, and what a consumer alone can use a producer leaves unused.
+    for (name, value) in values::pairs(properties).unwrap_or_default() {
+        config.set(name, value);
+    }
+    Ok(Payments::new(config, pipeline.kafka_topic.as_str().to_owned())?)
+}
+
+impl Running {
+    /// Where the page is.
+    pub fn page(&self) -> String {
+        format!("http://{}/", self.http_addr)
+    }
+
+    /// Waits for the stop, then until all is done or the deadline has passed.
+    pub async fn finish(self) -> Drain {
+        self.shutdown.token().cancelled().await;
+        // It stops by the same token; a panic in it has been reported.
+        let _ = self.serving.await;
+        let outcome = self.shutdown.drain().await;
+        self.store.close().await;
+        self.admin_stop.cancel();
+        let _ = self.admin.await;
+        outcome
+    }
+}

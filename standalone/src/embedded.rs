@@ -1,0 +1,7 @@
+//! The parts that a deployment has as servers, within this process.
+
+pub mod broker;
+pub mod data_dir;
+pub mod database;
+pub mod issuer;
+pub mod people;

@@ -1,0 +1,46 @@
+//! The demo's cast: three people, two merchants.
+
+use serde::Serialize;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Merchant {
+    pub id: &'static str,
+    pub name: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Role {
+    pub id: &'static str,
+    pub identifier: &'static str,
+    pub name: &'static str,
+    pub priority: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Person {
+    pub id: &'static str,
+    pub name: &'static str,
+    pub role: Role,
+    pub merchants: &'static [Merchant],
+}
+
+pub const CAFE: Merchant = Merchant { id: "mer-cafe-79", name: "Cà Phê 79" };
+pub const BAKERY: Merchant = Merchant { id: "mer-banh-mi-sen", name: "Bánh Mì Sen" };
+pub const MERCHANTS: [Merchant; 2] = [CAFE, BAKERY];
+
+const OWNER: Role = Role { id: "demo-role-owner", identifier: "owner", name: "Owner", priority: 100 };
+const CASHIER: Role = Role { id: "demo-role-cashier", identifier: "cashier", name: "Cashier", priority: 20 };
+
+pub const PEOPLE: [Person; 3] = [
+    Person { id: "user-lan", name: "Lan", role: OWNER, merchants: &[CAFE, BAKERY] },
+    Person { id: "user-minh", name: "Minh", role: CASHIER, merchants: &[CAFE] },
+    Person { id: "user-thao", name: "Thảo", role: CASHIER, merchants: &[BAKERY] },
+];
+
+pub fn person(id: &str) -> Option<&'static Person> {
+    PEOPLE.iter().find(|person| person.id == id)
+}
+
+pub fn merchant(id: &str) -> Option<&'static Merchant> {
+    MERCHANTS.iter().find(|merchant| merchant.id == id)
+}

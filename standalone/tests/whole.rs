@@ -1,0 +1,189 @@
+//! The whole service in this process: from the button to the window.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{path::Path, time::Duration};
+
+use serde_json::{Value, json};
+use signal_client::{Client, Event, Events};
+use signal_service::{
+    settings::{Source, parse},
+    shutdown::Drain,
+};
+use signal_standalone::{
+    app::{self, Running, StartError},
+    config::Settings,
+};
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn settings(dir: &Path, variables: &[(&str, &str)]) -> Settings {
+    let source: Source = [("SIGNAL_HTTP_ADDR", "127.0.0.1:0"), ("SIGNAL_ADMIN_ADDR", "127.0.0.1:0")]
+        .iter()
+        .chain(variables)
+        .copied()
+        .collect();
+    parse(["signal"], &source.with("SIGNAL_DATA_DIR", dir.to_str().unwrap())).unwrap()
+}
+
+async fn start(dir: &Path) -> Running {
+    let running = app::start(settings(dir, &[]), |_, _| {}).await.unwrap();
+    tokio::time::timeout(DEADLINE, running.health.wait_until_ready()).await.expect("everything is up in time");
+    running
+}
+
+async fn stop(running: Running) {
+    running.shutdown.trigger();
+    assert_eq!(running.finish().await, Drain::Finished);
+}
+
+async fn post(running: &Running, path: &str, body: Value) -> (u16, Value) {
+    let url = format!("{}{path}", running.page());
+    let response = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+async fn sign_in(running: &Running, user: &str) -> String {
+    let (status, body) = post(running, "demo/sign-in", json!({ "userId": user })).await;
+    assert_eq!(status, 200, "{body}");
+    body["token"].as_str().unwrap().to_owned()
+}
+
+async fn pay(running: &Running, merchant: &str, order: &str) -> String {
+    let body = json!({ "merchantId": merchant, "amount": "125000", "currency": "VND", "orderCode": order });
+    let (status, body) = post(running, "demo/payments", body).await;
+    assert_eq!(status, 202, "{body}");
+    body["eventId"].as_str().unwrap().to_owned()
+}
+
+/// A window that is open: connected, its key agreed.
+struct Window {
+    events: Events,
+    _client: Client,
+}
+
+impl Window {
+    async fn open(running: &Running, token: String) -> Self {
+        let url = format!("ws://{}/stream", running.http_addr);
+        let token = move || {
+            let token = token.clone();
+            async move { Ok::<_, std::io::Error>(token) }
+        };
+        let (client, events) = Client::builder(&url).token(token).connect().unwrap();
+        let mut window = Self { events, _client: client };
+        while !matches!(window.next().await, Event::Connected(_)) {}
+        window
+    }
+
+    async fn next(&mut self) -> Event {
+        tokio::time::timeout(DEADLINE, self.events.next()).await.expect("an event in time").expect("the client lives")
+    }
+
+    /// The event id and the text of the next notification, whatever else comes before it.
+    async fn notification(&mut self) -> (String, String) {
+        loop {
+            if let Event::Message(message) = self.next().await
+                && let Some(notification) = message.notification()
+            {
+                let notification = notification.unwrap();
+                return (notification.event_id, notification.content);
+            }
+        }
+    }
+}
+
+async fn rows(dir: &Path) -> i64 {
+    let options = SqliteConnectOptions::new().filename(dir.join("signal.db"));
+    let mut connection = options.connect().await.unwrap();
+    let query = sqlx::query_scalar(r#"SELECT count(*) FROM "ActivityNotification""#);
+    let count = query.fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    count
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_lights_up_the_right_windows() {
+    let scratch = tempfile::tempdir().unwrap();
+    let running = start(scratch.path()).await;
+    let mut lan = Window::open(&running, sign_in(&running, "user-lan").await).await;
+    let mut minh = Window::open(&running, sign_in(&running, "user-minh").await).await;
+    let mut thao = Window::open(&running, sign_in(&running, "user-thao").await).await;
+
+    let coffee = pay(&running, "mer-cafe-79", "A-1").await;
+    for window in [&mut lan, &mut minh] {
+        let (event_id, content) = window.notification().await;
+        assert_eq!(event_id, coffee);
+        assert_eq!(content, "125.000 ₫ from order A-1 at Cà Phê 79");
+    }
+    // Had the first payment reached her, it would be what she sees first.
+    let bread = pay(&running, "mer-banh-mi-sen", "B-1").await;
+    assert_eq!(thao.notification().await.0, bread);
+    assert_eq!(lan.notification().await.0, bread);
+    assert_eq!(rows(scratch.path()).await, 4);
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_keeps_the_rows_and_the_key() {
+    let scratch = tempfile::tempdir().unwrap();
+    let running = start(scratch.path()).await;
+    let token = sign_in(&running, "user-minh").await;
+    let mut window = Window::open(&running, token.clone()).await;
+    let first = pay(&running, "mer-cafe-79", "A-1").await;
+    assert_eq!(window.notification().await.0, first);
+    stop(running).await;
+
+    let running = start(scratch.path()).await;
+    assert_eq!(rows(scratch.path()).await, 2);
+    let mut window = Window::open(&running, token).await;
+    let second = pay(&running, "mer-cafe-79", "A-2").await;
+    assert_eq!(window.notification().await.0, second);
+    assert_eq!(rows(scratch.path()).await, 4);
+    stop(running).await;
+}
+
+#[tokio::test]
+async fn parts_step_aside_for_real_ones_and_say_what_is_missing() {
+    let scratch = tempfile::tempdir().unwrap();
+    // Ports of listeners that are gone: nobody is there.
+    let nobody = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (redis, kafka, issuer) =
+        (format!("redis://{}", nobody()), nobody().to_string(), format!("http://{}/jwks", nobody()));
+    let variables =
+        [("SIGNAL_REDIS_URL", redis.as_str()), ("SIGNAL_KAFKA_BROKERS", &kafka), ("SIGNAL_JWKS_URL", &issuer)];
+    let mut said = Vec::new();
+    let running = app::start(settings(scratch.path(), &variables), |part, what| said.push(format!("{part} {what}")));
+    let running = running.await.unwrap();
+
+    let http = reqwest::Client::new();
+    let read = async |url: String| http.get(url).send().await.unwrap();
+    let settings: Value = read(format!("{}demo/settings", running.page())).await.json().await.unwrap();
+    assert_eq!(settings["embedded"], json!({ "database": true, "backplane": false, "broker": false, "issuer": false }));
+    let ready = read(format!("http://{}/health/ready", running.admin_addr)).await;
+    assert_eq!(ready.status().as_u16(), 503);
+    let ready: Value = ready.json().await.unwrap();
+    for component in ["issuer", "kafka", "backplane"] {
+        assert_eq!(ready["components"][component]["up"], false, "{ready}");
+    }
+    assert!(said.contains(&format!("broker {kafka}")) && said.contains(&format!("issuer {issuer}")), "{said:?}");
+    stop(running).await;
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_is_explained() {
+    let scratch = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let refused = async |variables: &[(&str, &str)]| {
+        let error: StartError = app::start(settings(scratch.path(), variables), |_, _| {}).await.unwrap_err();
+        error.to_string()
+    };
+    let message = refused(&[("SIGNAL_HTTP_ADDR", &addr)]).await;
+    assert!(message.contains(&addr) && message.contains("another process has the port"), "{message}");
+    for variable in ["SIGNAL_HTTP_ADDR", "SIGNAL_ADMIN_ADDR"] {
+        let message = refused(&[(variable, "0.0.0.0:0")]).await;
+        assert!(message.contains(variable) && message.contains("--allow-remote"), "{message}");
+    }
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing was made before it was clear");
+}
