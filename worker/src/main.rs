@@ -1,1 +1,61 @@
-fn main() {}
+//! `signal-worker`: reads its settings and does what it is told.
+
+use std::{io::Write, process::ExitCode};
+
+use anyhow::Context;
+use clap::CommandFactory;
+use signal_service::{
+    settings::{Source, parse, unknown},
+    telemetry,
+};
+use signal_worker::{
+    app,
+    config::{Cli, Command},
+    migrate,
+};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    let source = Source::process();
+    let cli: Cli = match parse(std::env::args_os(), &source) {
+        Ok(cli) => cli,
+        Err(error) => return error.report(),
+    };
+    match execute(&cli, &source) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be closed; the status says it all the same.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(cli: &Cli, source: &Source) -> anyhow::Result<()> {
+    let settings = &cli.settings;
+    telemetry::init_logs(&settings.log)?;
+    let runtime = tokio::runtime::Runtime::new().context("the runtime can't be started")?;
+    match cli.command.unwrap_or(Command::Run) {
+        Command::Run => {
+            unknown::warn_unknown(&Cli::command(), source);
+            runtime.block_on(app::run(settings))?;
+        }
+        Command::Migrate { with_core_schema } => {
+            runtime.block_on(migrate::migrate(settings.database.database_url.as_ref(), with_core_schema))?;
+            tracing::info!(with_core_schema, "the database has what Signal needs");
+        }
+        Command::CheckConfig => {
+            let unknown = unknown::unknown_variables(&Cli::command(), source);
+            if !unknown.is_empty() {
+                let unknown: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+                anyhow::bail!("{}", unknown.join("; "));
+            }
+            let _context = runtime.enter();
+            app::check(settings)?;
+            writeln!(std::io::stdout(), "the settings can be used").context("standard output is closed")?;
+        }
+    }
+    Ok(())
+}

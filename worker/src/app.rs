@@ -1,0 +1,147 @@
+//! The wiring: which parts there are and who is handed what. What happens to a record is the pipeline's business.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use signal_bus::{
+    Bus, BusError,
+    redis::{Mode, RedisBus},
+};
+use signal_service::{
+    admin,
+    health::Health,
+    listen::{self, ListenError},
+    shutdown::Shutdown,
+    telemetry,
+};
+use signal_wire::snowflake::Snowflakes;
+
+use crate::{
+    config::{PipelineSettings, WorkerSettings},
+    consume::{self, Batches, ConsumeError, ConsumeSettings},
+    metrics,
+    persist::Persister,
+    pipeline::Pipeline,
+    publish::Publisher,
+    resolve::Limits,
+    store::{self, OpenError, Store, StoreError, patient::Patient},
+};
+
+/// What a worker works with and does not make itself.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    pub bus: Arc<dyn Bus>,
+    pub store: Arc<dyn Store>,
+    pub health: Health,
+    /// The worker stops with its token, and is done when its tasks are.
+    pub shutdown: Shutdown,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("not set: {0}")]
+    Missing(&'static str),
+    #[error("SIGNAL_SNOWFLAKE_WORKER_ID is above 1023")]
+    WorkerId,
+    #[error(transparent)]
+    Consume(#[from] ConsumeError),
+    #[error("SIGNAL_DATABASE_URL: {0}")]
+    Database(#[from] OpenError),
+    #[error("SIGNAL_REDIS_URL: {0}")]
+    Backplane(#[from] BusError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("signals can't be listened for")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Starts a worker on the parts. It runs as tasks of `parts.shutdown`, which it triggers itself should it fail.
+pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError> {
+    let consume = consume_settings(settings)?;
+    let Parts { bus, store, health, shutdown } = parts;
+    let ids = Snowflakes::new(settings.snowflake_worker_id).ok_or(StartError::WorkerId)?;
+    let publisher = Arc::new(Publisher::new(bus, health.component("backplane")));
+    let database = health.component("database");
+    let kafka = health.component("kafka");
+    let pipeline = Pipeline {
+        store: Arc::new(Patient::new(Arc::clone(&store), database.clone(), shutdown.token())),
+        persister: Persister::new(ids),
+        publisher: Arc::clone(&publisher),
+        domains: settings.domains(),
+        limits: Limits::DEFAULT,
+    };
+    let batches = consume::start(consume, kafka, shutdown.token(), shutdown.tasks())?;
+    let stop = shutdown.token();
+    shutdown.tasks().spawn(store::watch::watch(store, database, stop.clone()));
+    shutdown.tasks().spawn(async move { publisher.watch(stop).await });
+    shutdown.tasks().spawn(supervise(tokio::spawn(work(pipeline, batches)), shutdown.clone()));
+    Ok(())
+}
+
+async fn work(pipeline: Pipeline, mut batches: Batches) {
+    while let Some(batch) = batches.next().await {
+        match pipeline.process(batch.records).await {
+            Ok(_) => batch.receipt.done(),
+            // Dropping the receipt leaves the offsets: the next worker reads the batch again.
+            Err(StoreError::Stopped) => return,
+            Err(error) => {
+                tracing::error!(%error, "a batch failed");
+                return;
+            }
+        }
+    }
+}
+
+/// A worker that reads no more is of no use: the process ends, and whoever started it starts it again.
+async fn supervise(work: tokio::task::JoinHandle<()>, shutdown: Shutdown) {
+    let panicked = work.await.is_err();
+    if panicked || !shutdown.token().is_cancelled() {
+        tracing::error!(panicked, "the pipeline has ended");
+        shutdown.trigger();
+    }
+}
+
+/// `signal-worker run`: until a signal, then until all is done or the deadline has passed.
+pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
+    let (bus, store) = (bus(settings)?, store(settings)?);
+    let reader = telemetry::metrics();
+    metrics::describe();
+    let health = Health::new();
+    let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
+    shutdown.on_signal().map_err(StartError::Signals)?;
+
+    let admin_addr: SocketAddr = settings.http.admin_addr;
+    let listener = listen::bind(admin_addr, "SIGNAL_ADMIN_ADDR")?;
+    let router = admin::router(&health, reader);
+    // Not a task of the shutdown: a drain can be watched while it lasts.
+    tokio::spawn(admin::serve(listener, router, tokio_util::sync::CancellationToken::new()));
+
+    let parts = Parts { bus, store: Arc::clone(&store), health, shutdown: shutdown.clone() };
+    start(&settings.pipeline, parts)?;
+    tracing::info!(%admin_addr, topic = settings.pipeline.kafka_topic.as_str(), "worker started");
+    shutdown.token().cancelled().await;
+    shutdown.drain().await;
+    store.close().await;
+    Ok(())
+}
+
+/// Whether `run` could start with these settings. To be called within a runtime, as the parts need one.
+pub fn check(settings: &WorkerSettings) -> Result<(), StartError> {
+    bus(settings)?;
+    store(settings)?;
+    consume::check(&consume_settings(&settings.pipeline)?)?;
+    Ok(())
+}
+
+fn consume_settings(settings: &PipelineSettings) -> Result<ConsumeSettings, StartError> {
+    settings.consume().ok_or(StartError::Missing("SIGNAL_KAFKA_BROKERS"))
+}
+
+fn bus(settings: &WorkerSettings) -> Result<Arc<dyn Bus>, StartError> {
+    let url = settings.backplane.redis_url.as_ref().ok_or(StartError::Missing("SIGNAL_REDIS_URL"))?;
+    Ok(Arc::new(RedisBus::new(url.expose(), Mode::Exact)?))
+}
+
+fn store(settings: &WorkerSettings) -> Result<Arc<dyn Store>, StartError> {
+    let url = settings.database.database_url.as_ref().ok_or(StartError::Missing("SIGNAL_DATABASE_URL"))?;
+    Ok(store::open(url)?)
+}

@@ -1,0 +1,193 @@
+//! The worker's settings.
+
+use std::time::Duration;
+
+use signal_service::{
+    Secret,
+    settings::{BackplaneSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, values},
+};
+use signal_wire::{activity::TOPIC, snowflake::MAX_WORKER_ID};
+
+use crate::{
+    consume::{ConsumeSettings, OffsetReset, TopicName},
+    resolve::{Domains, ID},
+};
+
+/// Turns activity events from Kafka into rows and pushes.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "signal-worker", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub settings: WorkerSettings,
+}
+
+/// Without one, `run`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Subcommand)]
+pub enum Command {
+    /// Consumes events until told to stop.
+    Run,
+    /// Brings the rows that Signal needs into the database, and ends. Safe to repeat.
+    Migrate {
+        /// Also creates the tables that the platform's core owns, where they are missing. For development.
+        #[arg(long)]
+        with_core_schema: bool,
+    },
+    /// Says whether the settings can be used, and ends.
+    CheckConfig,
+}
+
+/// Everything that `signal-worker` can be told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct WorkerSettings {
+    #[command(flatten)]
+    pub http: HttpSettings,
+    #[command(flatten)]
+    pub pipeline: PipelineSettings,
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+    #[command(flatten)]
+    pub backplane: BackplaneSettings,
+    #[command(flatten)]
+    pub log: LogSettings,
+    #[command(flatten)]
+    pub shutdown: ShutdownSettings,
+}
+
+/// What is consumed, and what becomes of it.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Pipeline")]
+pub struct PipelineSettings {
+    /// Kafka to begin with, as host:port, separated by commas.
+    #[arg(long, env = "SIGNAL_KAFKA_BROKERS", value_name = "BROKERS")]
+    pub kafka_brokers: Option<String>,
+
+    /// The topic that activity events are on.
+    #[arg(long, env = "SIGNAL_KAFKA_TOPIC", value_name = "TOPIC", default_value = TOPIC)]
+    pub kafka_topic: TopicName,
+
+    /// The consumer group, which all workers share.
+    #[arg(long, env = "SIGNAL_KAFKA_GROUP", value_name = "GROUP", default_value = "signal", value_parser = not_empty)]
+    pub kafka_group: String,
+
+    /// Where a group begins that has never committed, and goes on when what it had committed is gone.
+    #[arg(long, env = "SIGNAL_KAFKA_OFFSET_RESET", value_name = "WHERE", value_enum, default_value_t)]
+    pub kafka_offset_reset: OffsetReset,
+
+    /// Further properties of librdkafka, such as `security.protocol=ssl`; `name=value`, separated by commas, and a
+    /// comma within a value as `\,`.
+    #[arg(long, env = "SIGNAL_KAFKA_PROPERTIES", value_name = "PROPERTIES", hide_env_values = true)]
+    pub kafka_properties: Option<Secret>,
+
+    /// Records that are handled together at most.
+    #[arg(long, env = "SIGNAL_BATCH_SIZE", value_name = "COUNT", default_value = "500", value_parser = batch_size)]
+    pub batch_size: usize,
+
+    /// How long a batch may be gathered while records keep coming; when none is at hand it leaves at once.
+    #[arg(long, env = "SIGNAL_BATCH_WAIT", value_name = "DURATION", default_value = "50ms", value_parser = values::duration)]
+    pub batch_wait: Duration,
+
+    /// Part of row ids; replicas may share it.
+    #[arg(
+        long, env = "SIGNAL_SNOWFLAKE_WORKER_ID", value_name = "ID", default_value = "9",
+        value_parser = clap::value_parser!(u16).range(0..=i64::from(MAX_WORKER_ID))
+    )]
+    pub snowflake_worker_id: u16,
+
+    /// The domain of an organizer's people; `{id}` stands for the organizer.
+    #[arg(long, env = "SIGNAL_ORGANIZER_DOMAIN", value_name = "PATTERN", default_value = "Organizer_{id}", value_parser = domain)]
+    pub organizer_domain: String,
+
+    /// The domain of a merchant's people; `{id}` stands for the merchant.
+    #[arg(long, env = "SIGNAL_MERCHANT_DOMAIN", value_name = "PATTERN", default_value = "Merchant_{id}", value_parser = domain)]
+    pub merchant_domain: String,
+}
+
+impl PipelineSettings {
+    /// What the consumer needs; `None` without brokers.
+    pub fn consume(&self) -> Option<ConsumeSettings> {
+        Some(ConsumeSettings {
+            brokers: self.kafka_brokers.clone()?,
+            topic: self.kafka_topic.clone(),
+            group: self.kafka_group.clone(),
+            offset_reset: self.kafka_offset_reset,
+            properties: self.kafka_properties.clone(),
+            batch_size: self.batch_size,
+            batch_wait: self.batch_wait,
+        })
+    }
+
+    pub fn domains(&self) -> Domains {
+        Domains { organizer: self.organizer_domain.clone(), merchant: self.merchant_domain.clone() }
+    }
+}
+
+fn not_empty(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("expected a name".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+fn batch_size(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(size @ 1..=100_000) => Ok(size),
+        _ => Err("expected a number from 1 to 100000".to_owned()),
+    }
+}
+
+fn domain(text: &str) -> Result<String, String> {
+    if text.contains(ID) { Ok(text.to_owned()) } else { Err(format!("expected a pattern with {ID} in it")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use signal_service::settings::{Source, parse};
+
+    fn cli(args: &[&str], variables: &[(&str, &str)]) -> Result<Cli, String> {
+        let source: Source = variables.iter().copied().collect();
+        let args = std::iter::once("signal-worker").chain(args.iter().copied());
+        parse(args, &source).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn has_the_documented_defaults() {
+        let cli = cli(&[], &[]).unwrap();
+        let pipeline = &cli.settings.pipeline;
+        assert_eq!(cli.command, None);
+        assert_eq!(pipeline.kafka_topic.as_str(), "SIGNAL_ACTIVITY_NOTIFICATION");
+        assert_eq!((pipeline.kafka_group.as_str(), pipeline.kafka_offset_reset), ("signal", OffsetReset::Latest));
+        assert_eq!((pipeline.batch_size, pipeline.batch_wait), (500, Duration::from_millis(50)));
+        assert_eq!(pipeline.snowflake_worker_id, 9);
+        assert_eq!((&*pipeline.organizer_domain, &*pipeline.merchant_domain), ("Organizer_{id}", "Merchant_{id}"));
+        assert!(pipeline.consume().is_none());
+    }
+
+    #[test]
+    fn reads_variables_and_subcommands() {
+        let variables = [
+            ("SIGNAL_KAFKA_BROKERS", "a:1,b:2"),
+            ("SIGNAL_KAFKA_OFFSET_RESET", "earliest"),
+            ("SIGNAL_DATABASE_URL", "sqlite://x.db"),
+        ];
+        let read = cli(&["migrate", "--with-core-schema"], &variables).unwrap();
+        assert_eq!(read.command, Some(Command::Migrate { with_core_schema: true }));
+        assert_eq!(read.settings.pipeline.consume().unwrap().brokers, "a:1,b:2");
+        assert_eq!(read.settings.pipeline.kafka_offset_reset, OffsetReset::Earliest);
+        assert_eq!(read.settings.database.database_url.unwrap().expose(), "sqlite://x.db");
+    }
+
+    #[test]
+    fn names_the_variable_that_is_wrong() {
+        for (name, value) in [
+            ("SIGNAL_KAFKA_TOPIC", "^.*"),
+            ("SIGNAL_KAFKA_OFFSET_RESET", "newest"),
+            ("SIGNAL_BATCH_SIZE", "0"),
+            ("SIGNAL_BATCH_WAIT", "50"),
+            ("SIGNAL_SNOWFLAKE_WORKER_ID", "1024"),
+            ("SIGNAL_MERCHANT_DOMAIN", "Merchant"),
+        ] {
+            let error = cli(&[], &[(name, value)]).unwrap_err();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What librdkafka is told.
+
+use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
+
+use super::{ConsumeSettings, OffsetReset};
+
+/// What is fetched ahead, over all partitions, and so what a backlog costs in memory.
+const FETCHED_AHEAD_KIB: u32 = 8 * 1024;
+const FETCH_BYTES: u32 = 1024 * 1024;
+
+/// Properties on which it depends that nothing is lost, and those that have a variable of their own.
+const RESERVED: [(&str, &str); 8] = [
+    ("enable.auto.commit", "offsets move only behind what has been persisted"),
+    ("enable.auto.offset.store", "offsets move only behind what has been persisted"),
+    ("bootstrap.servers", "set SIGNAL_KAFKA_BROKERS"),
+    ("metadata.broker.list", "set SIGNAL_KAFKA_BROKERS"),
+    ("group.id", "set SIGNAL_KAFKA_GROUP"),
+    ("auto.offset.reset", "set SIGNAL_KAFKA_OFFSET_RESET"),
+    ("statistics.interval.ms", "commits are followed by the statistics"),
+    ("group.protocol", "rebalances are followed by the classic protocol"),
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PropertiesError {
+    /// Counted from 1; the text itself may be a password.
+    #[error("SIGNAL_KAFKA_PROPERTIES: item {0} is not name=value")]
+    NotAPair(usize),
+    #[error("SIGNAL_KAFKA_PROPERTIES: `{name}` can't be set: {reason}")]
+    Reserved { name: String, reason: &'static str },
+}
+
+pub(super) fn client_config(settings: &ConsumeSettings) -> Result<ClientConfig, PropertiesError> {
+    let mut config = ClientConfig::new();
+    config
+        .set_log_level(RDKafkaLogLevel::Info)
+        .set("bootstrap.servers", &settings.brokers)
+        .set("group.id", &settings.group)
+        .set("client.id", "signal-worker")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set(
+            "auto.offset.reset",
+            match settings.offset_reset {
+                OffsetReset::Earliest => "earliest",
+                OffsetReset::Latest => "latest",
+            },
+        )
+        .set("queued.max.messages.kbytes", FETCHED_AHEAD_KIB.to_string())
+        .set("queued.min.messages", (settings.batch_size * 4).clamp(1000, 10_000_000).to_string())
+        .set("fetch.message.max.bytes", FETCH_BYTES.to_string())
+        .set("fetch.max.bytes", (4 * FETCH_BYTES).to_string())
+        // A full queue is looked at again after this; the default of a second would be a second of idleness.
+        .set("fetch.queue.backoff.ms", "10")
+        // A topic that is created after the worker has started is found within this.
+        .set("topic.metadata.refresh.interval.ms", "5000")
+        // Also how long a commit waits for a coordinator that is away; the default of ten minutes outlasts any stop.
+        .set("coordinator.query.interval.ms", "5000")
+        .set("reconnect.backoff.ms", "100")
+        .set("reconnect.backoff.max.ms", "5000")
+        .set("socket.keepalive.enable", "true")
+        // Brokers close idle connections as a matter of course.
+        .set("log.connection.close", "false")
+        .set("statistics.interval.ms", "2000");
+    if let Some(properties) = &settings.properties {
+        for (name, value) in parse(properties.expose())? {
+            config.set(name, value);
+        }
+    }
+    Ok(config)
+}
+
+/// `name=value,name=value`; a comma within a value is written `\,`.
+fn parse(text: &str) -> Result<Vec<(String, String)>, PropertiesError> {
+    let mut items = vec![String::new()];
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if chars.peek() == Some(&',') => items.last_mut().expect("there is one").extend(chars.next()),
+            ',' => items.push(String::new()),
+            c => items.last_mut().expect("there is one").push(c),
+        }
+    }
+    let mut properties = Vec::new();
+    for (at, item) in items.iter().enumerate().filter(|(_, item)| !item.trim().is_empty()) {
+        let (name, value) = item.split_once('=').ok_or(PropertiesError::NotAPair(at + 1))?;
+        let name = name.trim();
+        if name.is_empty() {
+            return Err(PropertiesError::NotAPair(at + 1));
+        }
+        if let Some((_, reason)) = RESERVED.iter().find(|(reserved, _)| *reserved == name) {
+            return Err(PropertiesError::Reserved { name: name.to_owned(), reason });
+        }
+        properties.push((name.to_owned(), value.trim().to_owned()));
+    }
+    Ok(properties)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_pairs() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(parse("").unwrap(), []);
+        assert_eq!(
+            parse(r"sasl.password=a=b\,c, security.protocol = sasl_ssl ,").unwrap(),
+            [pair("sasl.password", "a=b,c"), pair("security.protocol", "sasl_ssl")]
+        );
+    }
+
+    #[test]
+    fn refuses_what_is_no_pair_without_showing_it() {
+        let error = parse("a=b,hunter2").unwrap_err();
+        assert_eq!(error, PropertiesError::NotAPair(2));
+        assert!(!error.to_string().contains("hunter2"));
+        assert_eq!(parse("=x").unwrap_err(), PropertiesError::NotAPair(1));
+    }
+
+    #[test]
+    fn refuses_what_would_lose_records() {
+        for (name, _) in RESERVED {
+            let error = parse(&format!("{name}=true")).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Every metric of the worker, each named once, with its unit in its name.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+const RECORDS: &str = "signal_worker_records_total";
+const REJECTED: &str = "signal_worker_records_rejected_total";
+const ROWS: &str = "signal_worker_rows_total";
+const ID_COLLISIONS: &str = "signal_worker_id_collisions_total";
+const PUSHES: &str = "signal_worker_pushes_total";
+const RESYNCS: &str = "signal_worker_resyncs_total";
+const BATCH_RECORDS: &str = "signal_worker_batch_records";
+const BATCH_SECONDS: &str = "signal_worker_batch_duration_seconds";
+const STEP_SECONDS: &str = "signal_worker_step_duration_seconds";
+const STORE_RETRIES: &str = "signal_worker_store_retries_total";
+const COMMIT_FAILURES: &str = "signal_worker_kafka_commit_failures_total";
+const REBALANCES: &str = "signal_worker_kafka_rebalances_total";
+const PARTITIONS: &str = "signal_worker_kafka_partitions";
+const LAG: &str = "signal_worker_kafka_lag_records";
+
+/// Tells the recorder what they mean.
+pub fn describe() {
+    describe_counter!(RECORDS, "Records that the pipeline has finished with.");
+    describe_counter!(REJECTED, "Records that can't be handled, by reason.");
+    describe_counter!(ROWS, "Rows by outcome: inserted, existing, deleted by their person before, refused.");
+    describe_counter!(ID_COLLISIONS, "Ids that another replica had taken; each was replaced.");
+    describe_counter!(PUSHES, "Pushes by outcome: sent, missed.");
+    describe_counter!(RESYNCS, "Resync messages sent after missed pushes, by scope: room, everybody.");
+    describe_histogram!(BATCH_RECORDS, "Records in a batch.");
+    describe_histogram!(BATCH_SECONDS, "From a batch's arrival to its end, in seconds.");
+    describe_histogram!(STEP_SECONDS, "One step's share of a batch, in seconds.");
+    describe_counter!(STORE_RETRIES, "Database calls that were made again because the database was away.");
+    describe_counter!(COMMIT_FAILURES, "Offset commits that failed; they are made again.");
+    describe_counter!(REBALANCES, "Times the group gave or took partitions.");
+    describe_gauge!(PARTITIONS, "Partitions assigned to this worker.");
+    describe_gauge!(LAG, "Records behind the end of the assigned partitions.");
+}
+
+pub fn batch(records: usize, took: Duration) {
+    counter!(RECORDS).increment(records as u64);
+    histogram!(BATCH_RECORDS).record(records as f64);
+    histogram!(BATCH_SECONDS).record(took);
+}
+
+pub fn step(step: &'static str, took: Duration) {
+    histogram!(STEP_SECONDS, "step" => step).record(took);
+}
+
+pub fn rejected(reason: &'static str) {
+    counter!(REJECTED, "reason" => reason).increment(1);
+}
+
+pub fn rows(outcome: &'static str, count: u64) {
+    counter!(ROWS, "outcome" => outcome).increment(count);
+}
+
+pub fn id_collisions(count: usize) {
+    counter!(ID_COLLISIONS).increment(count as u64);
+}
+
+pub fn pushes(outcome: &'static str, count: usize) {
+    counter!(PUSHES, "outcome" => outcome).increment(count as u64);
+}
+
+pub fn resyncs(scope: &'static str, count: usize) {
+    counter!(RESYNCS, "scope" => scope).increment(count as u64);
+}
+
+pub fn store_retry() {
+    counter!(STORE_RETRIES).increment(1);
+}
+
+pub fn commit_failure() {
+    counter!(COMMIT_FAILURES).increment(1);
+}
+
+pub fn rebalance(partitions: usize) {
+    counter!(REBALANCES).increment(1);
+    gauge!(PARTITIONS).set(partitions as f64);
+}
+
+pub fn lag(records: i64) {
+    gauge!(LAG).set(records as f64);
+}

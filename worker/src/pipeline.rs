@@ -1,0 +1,180 @@
+//! The order of the steps: decode, resolve, compose, persist, publish. Nothing else orders them, and what it is fed
+//! from does not matter here.
+//!
+//! A batch is one transaction as long as it has at most [`CHUNK`] rows. A larger audience is written and pushed in
+//! chunks of that size, each in a transaction of its own: a crash in between leaves rows that the redelivered batch
+//! finds and pushes again. While one chunk is written the one before it is pushed; pushes keep the order of records.
+
+use std::{sync::Arc, time::Instant};
+
+use signal_wire::activity::{ActivityEvent, Malformed};
+
+use crate::{
+    compose::{self, ComposeError},
+    metrics,
+    persist::{Copy, Persisted, Persister},
+    publish::{Publisher, Push},
+    record::{Position, Record},
+    resolve::{self, Audience, Directory, Domains, Limits, Recipients},
+    store::{Draft, Store, StoreError},
+};
+
+/// Rows of one transaction. Also bounds what of an audience is in memory.
+pub const CHUNK: usize = 4096;
+
+/// Why a record was set aside.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    #[error("the database refuses it ({code})")]
+    Refused { code: String },
+}
+
+impl Rejection {
+    /// The label under which it is counted.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Malformed(malformed) => malformed.label(),
+            Self::Compose(error) => error.label(),
+            Self::Refused { .. } => "refused_by_database",
+        }
+    }
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub inserted: u64,
+    pub existing: u64,
+    pub deleted: u64,
+    pub rejected: Vec<(Position, Rejection)>,
+}
+
+/// What the steps work with.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// Best one that waits for its database: what it fails with, the batch fails with.
+    pub store: Arc<dyn Store>,
+    pub persister: Persister,
+    pub publisher: Arc<Publisher>,
+    pub domains: Domains,
+    pub limits: Limits,
+}
+
+/// The good records of a batch, in order: at one index what one says, whom to, and where it came from.
+#[derive(Default)]
+struct Batch {
+    drafts: Vec<Draft>,
+    audiences: Vec<Audience>,
+    positions: Vec<Position>,
+}
+
+impl Pipeline {
+    /// Takes a batch through all steps. When this returns `Ok` every record was either persisted or rejected, and its
+    /// offset may be committed; after a failure the same batch may be processed again.
+    pub async fn process(&self, records: Vec<Record>) -> Result<Summary, StoreError> {
+        let started = Instant::now();
+        let count = records.len();
+        let mut summary = Summary::default();
+        let batch = self.decode(records, &mut summary);
+        let directory = timed("resolve", resolve::resolve(&*self.store, &batch.audiences, self.limits)).await?;
+        self.deliver(&batch, &directory, &mut summary).await?;
+        for (position, rejection) in &summary.rejected {
+            metrics::rejected(rejection.label());
+            tracing::warn!(
+                topic = &*position.topic, partition = position.partition, offset = position.offset,
+                reason = rejection.label(), detail = %rejection, "record rejected"
+            );
+        }
+        metrics::rows("inserted", summary.inserted);
+        metrics::rows("existing", summary.existing);
+        metrics::rows("deleted", summary.deleted);
+        metrics::batch(count, started.elapsed());
+        Ok(summary)
+    }
+
+    fn decode(&self, records: Vec<Record>, summary: &mut Summary) -> Batch {
+        let mut batch = Batch::default();
+        for Record { position, value } in records {
+            match self.read(&position, &value) {
+                Ok((draft, audience)) => {
+                    batch.drafts.push(draft);
+                    batch.audiences.push(audience);
+                    batch.positions.push(position);
+                }
+                Err(rejection) => summary.rejected.push((position, rejection)),
+            }
+        }
+        batch
+    }
+
+    fn read(&self, position: &Position, value: &[u8]) -> Result<(Draft, Audience), Rejection> {
+        let mut event = ActivityEvent::parse(value)?;
+        let id = event.id.take().unwrap_or_else(|| position.to_string());
+        let draft = compose::compose(&mut event, id)?;
+        Ok((draft, Audience::of(&mut event, &self.domains)))
+    }
+
+    async fn deliver(&self, batch: &Batch, directory: &Directory, summary: &mut Summary) -> Result<(), StoreError> {
+        let mut chunk = Vec::new();
+        let mut pushes = Vec::new();
+        for (draft, audience) in batch.audiences.iter().enumerate() {
+            let mut recipients = Recipients::new(audience, directory);
+            while let Some(page) = recipients.next(&*self.store).await? {
+                for recipient_id in page {
+                    chunk.push(Copy { draft, recipient_id });
+                    if chunk.len() == CHUNK {
+                        pushes = self.write(batch, &std::mem::take(&mut chunk), pushes, summary).await?;
+                    }
+                }
+            }
+        }
+        pushes = self.write(batch, &chunk, pushes, summary).await?;
+        timed("publish", self.publisher.publish(&batch.drafts, pushes)).await;
+        Ok(())
+    }
+
+    /// Writes a chunk while the pushes of the one before leave; returns its own.
+    async fn write(
+        &self,
+        batch: &Batch,
+        chunk: &[Copy],
+        pushes: Vec<Push>,
+        summary: &mut Summary,
+    ) -> Result<Vec<Push>, StoreError> {
+        let persist = self.persister.persist(&*self.store, &batch.drafts, chunk);
+        let (persisted, ()) = tokio::join!(timed("persist", persist), self.publisher.publish(&batch.drafts, pushes));
+        let mut pushes = Vec::with_capacity(chunk.len());
+        for (copy, persisted) in chunk.iter().zip(persisted?) {
+            match persisted {
+                Persisted::Inserted { id, at } => {
+                    summary.inserted += 1;
+                    pushes.push(Push::New { draft: copy.draft, id, recipient_id: copy.recipient_id.clone(), at });
+                }
+                Persisted::Existing(row) => {
+                    summary.existing += 1;
+                    pushes.push(Push::Stored(row));
+                }
+                Persisted::Deleted => summary.deleted += 1,
+                Persisted::Refused { code } => {
+                    metrics::rows("refused", 1);
+                    let position = &batch.positions[copy.draft];
+                    if summary.rejected.last().is_none_or(|(last, _)| last != position) {
+                        summary.rejected.push((position.clone(), Rejection::Refused { code }));
+                    }
+                }
+            }
+        }
+        Ok(pushes)
+    }
+}
+
+async fn timed<T>(step: &'static str, work: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let output = work.await;
+    metrics::step(step, started.elapsed());
+    output
+}

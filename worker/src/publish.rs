@@ -1,0 +1,266 @@
+//! Pushes: each row as an envelope to its recipient's room.
+//!
+//! A push is worth a moment's patience, not a stop: the row is there and the REST list has it. While the backplane
+//! is away pushes are tried for [`PATIENCE`] (for less once it is known to be away), then counted as missed, and
+//! when it is back those who missed some are told to read the list again.
+
+mod missed;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde_json::value::to_raw_value;
+use signal_bus::{Bus, Event, Publication};
+use signal_service::health::Component;
+use signal_wire::{
+    backoff::Backoff,
+    envelope::{EMITTER, Envelope, MAX_BYTES, Target},
+    message::event,
+    notification::Notification,
+    room,
+};
+use time::OffsetDateTime;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use self::missed::Missed;
+use crate::{
+    metrics,
+    render::render,
+    store::{Draft, StoredRow},
+};
+
+/// How long a push is tried while the backplane was last seen alive.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long while it is known to be away: an outage must not slow down the rows.
+const PATIENCE_WHILE_AWAY: Duration = Duration::from_millis(100);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(500));
+const RESYNC_BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+/// What is handed to the backplane at once.
+const GROUP_MESSAGES: usize = 1000;
+const GROUP_BYTES: usize = 1024 * 1024;
+
+/// One row to be pushed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Push {
+    New { draft: usize, id: String, recipient_id: String, at: OffsetDateTime },
+    Stored(Box<StoredRow>),
+}
+
+#[derive(Debug)]
+pub struct Publisher {
+    bus: Arc<dyn Bus>,
+    health: Component,
+    away: AtomicBool,
+    missed: Mutex<Missed>,
+    /// Wakes [`Publisher::watch`].
+    news: Notify,
+}
+
+#[derive(Default)]
+struct Group {
+    publications: Vec<Publication>,
+    recipients: Vec<String>,
+    bytes: usize,
+}
+
+impl Publisher {
+    pub fn new(bus: Arc<dyn Bus>, health: Component) -> Self {
+        Self { bus, health, away: AtomicBool::new(false), missed: Mutex::default(), news: Notify::new() }
+    }
+
+    /// Pushes rows in order. Never fails: what can't be pushed is missed, and made good later.
+    pub async fn publish(&self, drafts: &[Draft], pushes: Vec<Push>) {
+        let mut group = Group::default();
+        let mut current: Option<(usize, Notification)> = None;
+        for push in pushes {
+            let (recipient_id, payload) = match push {
+                Push::Stored(row) => (row.recipient_id.clone(), envelope(&stored(*row))),
+                Push::New { draft, id, recipient_id, at } => {
+                    // A draft is rendered once for a run of its recipients.
+                    let (_, notification) = match &mut current {
+                        Some(current) if current.0 == draft => current,
+                        _ => current.insert((draft, notification(&drafts[draft]))),
+                    };
+                    notification.id = id;
+                    notification.recipient_id.clone_from(&recipient_id);
+                    (notification.created_at, notification.modified_at) = (at, at);
+                    (recipient_id, envelope(notification))
+                }
+            };
+            group.add(recipient_id, payload);
+            if group.is_full() {
+                self.send(std::mem::take(&mut group)).await;
+            }
+        }
+        self.send(group).await;
+    }
+
+    async fn send(&self, group: Group) {
+        let Group { publications, mut recipients, .. } = group;
+        // Edges drop what is larger; its recipient is told to read the list instead.
+        let (publications, oversized): (Vec<_>, Vec<_>) =
+            publications.into_iter().zip(&recipients).partition(|(one, _)| one.payload.len() <= MAX_BYTES);
+        let publications: Vec<Publication> = publications.into_iter().map(|(one, _)| one).collect();
+        let oversized: Vec<String> = oversized.into_iter().map(|(_, recipient)| recipient.clone()).collect();
+        if publications.is_empty() && oversized.is_empty() {
+            return;
+        }
+        if self.try_to_publish(&publications).await {
+            metrics::pushes("sent", publications.len());
+            recipients = oversized;
+        }
+        if !recipients.is_empty() {
+            metrics::pushes("missed", recipients.len());
+            self.missed.lock().add(recipients);
+            self.news.notify_one();
+        }
+    }
+
+    async fn try_to_publish(&self, publications: &[Publication]) -> bool {
+        let patience = if self.away.load(Ordering::Relaxed) { PATIENCE_WHILE_AWAY } else { PATIENCE };
+        let deadline = Instant::now() + patience;
+        for attempt in 0.. {
+            let reason = match timeout_at(deadline, self.bus.publish(publications)).await {
+                Ok(Ok(())) => {
+                    self.is_back();
+                    return true;
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "it does not answer".to_owned(),
+            };
+            let pause = BACKOFF.delay(attempt, jitter());
+            if Instant::now() + pause >= deadline {
+                self.is_away(reason);
+                break;
+            }
+            sleep(pause).await;
+        }
+        false
+    }
+
+    fn is_back(&self) {
+        if self.away.swap(false, Ordering::Relaxed) || !self.health.is_up() {
+            self.health.up();
+        }
+    }
+
+    fn is_away(&self, reason: String) {
+        self.away.store(true, Ordering::Relaxed);
+        self.health.down(reason);
+    }
+
+    /// Watches over the backplane and sends `resync` to those who missed pushes, until `stop`.
+    pub async fn watch(&self, stop: CancellationToken) {
+        let (_channels, mut events) = self.bus.subscribe();
+        let mut heard = Vec::new();
+        let mut subscribed = true;
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.news.notified() => {}
+                open = events.next(&mut heard, 16), if subscribed => subscribed = open,
+            }
+            for event in heard.drain(..) {
+                match event {
+                    Event::Restored => self.is_back(),
+                    Event::Lost { reason } => self.is_away(reason),
+                    Event::Message(_) => {}
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.make_good() => {}
+            }
+        }
+    }
+
+    /// Sends `resync` until it is sent.
+    async fn make_good(&self) {
+        for attempt in 0.. {
+            let missed = std::mem::take(&mut *self.missed.lock());
+            if missed.is_empty() {
+                return;
+            }
+            let (scope, publications) = missed.resyncs();
+            let mut published = true;
+            for group in publications.chunks(GROUP_MESSAGES) {
+                let answer = tokio::time::timeout(PATIENCE, self.bus.publish(group)).await;
+                published = published && matches!(answer, Ok(Ok(())));
+            }
+            if published {
+                self.is_back();
+                metrics::resyncs(scope, publications.len());
+                tracing::info!(scope, messages = publications.len(), "told those who missed pushes to read again");
+                continue;
+            }
+            self.missed.lock().merge(missed);
+            sleep(RESYNC_BACKOFF.delay(attempt, jitter())).await;
+        }
+    }
+}
+
+impl Group {
+    fn add(&mut self, recipient_id: String, payload: Vec<u8>) {
+        let channel = Target::Room(&room::recipient(&recipient_id)).channel();
+        self.bytes += payload.len();
+        self.publications.push(Publication { channel, payload: Bytes::from(payload) });
+        self.recipients.push(recipient_id);
+    }
+
+    fn is_full(&self) -> bool {
+        self.publications.len() >= GROUP_MESSAGES || self.bytes >= GROUP_BYTES
+    }
+}
+
+fn notification(draft: &Draft) -> Notification {
+    let rendered = render(&draft.content);
+    Notification {
+        id: String::new(),
+        event_id: draft.event_id.clone(),
+        kind: draft.kind.clone(),
+        recipient_id: String::new(),
+        organizer_id: draft.organizer_id.clone(),
+        merchant_id: draft.merchant_id.clone(),
+        title: draft.title.clone(),
+        content: rendered.plain,
+        html: rendered.html,
+        metadata: draft.metadata.clone(),
+        read_at: None,
+        created_at: OffsetDateTime::UNIX_EPOCH,
+        modified_at: OffsetDateTime::UNIX_EPOCH,
+    }
+}
+
+/// A row as it goes out.
+fn stored(row: StoredRow) -> Notification {
+    Notification {
+        id: row.id,
+        recipient_id: row.recipient_id,
+        read_at: row.read_at,
+        created_at: row.created_at,
+        modified_at: row.modified_at,
+        ..notification(&row.draft)
+    }
+}
+
+fn envelope(notification: &Notification) -> Vec<u8> {
+    let data = to_raw_value(notification).expect("a notification has string keys and times that can be written");
+    let room = room::recipient(&notification.recipient_id);
+    Envelope::new(EMITTER, Target::Room(&room), event::NOTIFICATION_CREATED, Some(&data)).encode()
+}
+
+/// Without randomness the longest delay is taken.
+fn jitter() -> u32 {
+    getrandom::u32().unwrap_or(u32::MAX)
+}

@@ -1,0 +1,203 @@
+//! The store on Postgres.
+
+use std::{collections::HashSet, str::FromStr, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use signal_service::Secret;
+use sqlx::{
+    PgPool, Postgres, Row, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions, PgRow},
+    raw_sql,
+    types::Json,
+};
+use time::OffsetDateTime;
+
+use super::{
+    Draft, Kind, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
+    outcomes, to_json,
+};
+
+const CORE_SCHEMA: &str = include_str!("../../../migrations/core/0001_reference.sql");
+
+/// The key of the advisory lock under which scripts are applied: "signal" in ASCII.
+const MIGRATION_LOCK: i64 = 0x0073_6967_6e61_6c00;
+/// The pipeline needs one, the notification API and the watch over the database share the others.
+const MAX_CONNECTIONS: u32 = 8;
+
+const MEMBERS: &str = r#"
+SELECT DISTINCT domain, subject_id
+FROM "PolicyDefinition"
+WHERE variant = 'group' AND subject_type = 'User' AND target_type = 'Role' AND deleted_at IS NULL
+    AND domain = ANY($1) AND (domain, subject_id) > ($2, $3)
+ORDER BY domain, subject_id
+LIMIT $4"#;
+
+// Each draft crosses the wire once, however many recipients it has. The conflict has no target, so that a taken id
+// is passed over like a known event instead of aborting the transaction; `insert` tells the two apart afterwards.
+const INSERT: &str = r#"
+INSERT INTO "ActivityNotification"
+    (id, event_id, type, recipient_id, organizer_id, merchant_id, title, content, metadata, created_at, modified_at)
+SELECT r.id, d.event_id, d.type, r.recipient_id, d.organizer_id, d.merchant_id, d.title, d.content,
+    d.metadata::jsonb, $11, $11
+FROM UNNEST($1::text[], $2::int8[], $3::text[]) AS r (id, draft, recipient_id)
+JOIN UNNEST($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[]) WITH ORDINALITY
+    AS d (event_id, type, organizer_id, merchant_id, title, content, metadata, ordinal) ON d.ordinal = r.draft
+ON CONFLICT DO NOTHING
+RETURNING id"#;
+
+const EXISTING: &str = r#"
+SELECT id, event_id, type, recipient_id, organizer_id, merchant_id, title, content, metadata, read_at, created_at,
+    modified_at, deleted_at
+FROM "ActivityNotification"
+JOIN UNNEST($1::text[], $2::text[]) AS wanted (event_id, recipient_id) USING (event_id, recipient_id)"#;
+
+#[derive(Debug)]
+pub struct PostgresStore {
+    pool: PgPool,
+}
+
+impl PostgresStore {
+    pub fn open(url: &Secret) -> Result<Self, OpenError> {
+        let options = PgConnectOptions::from_str(url.expose()).map_err(OpenError::Url)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(MAX_CONNECTIONS)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_lazy_with(options.application_name("signal-worker"));
+        Ok(Self { pool })
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn members(
+        &self,
+        domains: &[String],
+        after: Option<&Member>,
+        limit: usize,
+    ) -> Result<Vec<Member>, StoreError> {
+        let (domain, user_id) = after.map_or(("", ""), |member| (&member.domain, &member.user_id));
+        let query = sqlx::query_as(MEMBERS).bind(domains).bind(domain).bind(user_id).bind(limit as i64);
+        let members: Vec<(String, String)> = bounded(query.fetch_all(&self.pool), classify).await?;
+        Ok(members.into_iter().map(|(domain, user_id)| Member { domain, user_id }).collect())
+    }
+
+    async fn insert(&self, drafts: &[Draft], rows: &[NewRow], now: OffsetDateTime) -> Result<Vec<Written>, StoreError> {
+        let write = async {
+            let mut transaction = self.pool.begin().await?;
+            let inserted = insert(&mut transaction, drafts, rows, now).await?;
+            let missing: Vec<_> = rows.iter().filter(|row| !inserted.contains(&row.id)).collect();
+            let known = match missing.as_slice() {
+                [] => Known::new(),
+                missing => existing(&mut transaction, drafts, missing).await?,
+            };
+            transaction.commit().await?;
+            Ok(outcomes(drafts, rows, &inserted, &known))
+        };
+        bounded(write, classify).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let query = sqlx::query(r#"SELECT 1 FROM "ActivityNotification" WHERE false"#);
+        bounded(query.execute(&self.pool), classify).await.map(drop)
+    }
+
+    async fn migrate(&self, migration: Migration) -> Result<(), StoreError> {
+        let apply = async {
+            let mut transaction = self.pool.begin().await?;
+            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut *transaction).await?;
+            if migration == Migration::CoreSchemaAndSeed {
+                raw_sql(CORE_SCHEMA).execute(&mut *transaction).await?;
+            }
+            for seed in SEEDS {
+                raw_sql(seed).execute(&mut *transaction).await?;
+            }
+            transaction.commit().await
+        };
+        bounded(apply, classify).await
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// SQLSTATE classes (PostgreSQL documentation, appendix A): what the values themselves are to blame for, what the
+/// schema is, and everything else, which may be over in a moment.
+fn classify(code: &str) -> Kind {
+    match code {
+        "42P01" | "42703" | "3F000" => Kind::Schema,
+        _ if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => Kind::Refused,
+        _ => Kind::Away,
+    }
+}
+
+/// The ids that were written.
+async fn insert(
+    transaction: &mut Transaction<'_, Postgres>,
+    drafts: &[Draft],
+    rows: &[NewRow],
+    now: OffsetDateTime,
+) -> Result<HashSet<String>, sqlx::Error> {
+    fn column<'a, S, T>(items: &'a [S], of: impl FnMut(&'a S) -> T) -> Vec<T> {
+        items.iter().map(of).collect()
+    }
+    let inserted: Vec<String> = sqlx::query_scalar(INSERT)
+        .bind(column(rows, |row| row.id.as_str()))
+        .bind(column(rows, |row| row.draft as i64 + 1))
+        .bind(column(rows, |row| row.recipient_id.as_str()))
+        .bind(column(drafts, |draft| draft.event_id.as_str()))
+        .bind(column(drafts, |draft| draft.kind.as_str()))
+        .bind(column(drafts, |draft| draft.organizer_id.as_deref()))
+        .bind(column(drafts, |draft| draft.merchant_id.as_deref()))
+        .bind(column(drafts, |draft| draft.title.as_str()))
+        .bind(column(drafts, |draft| draft.content.as_str()))
+        .bind(column(drafts, |draft| to_json(&draft.metadata)))
+        .bind(now)
+        .fetch_all(&mut **transaction)
+        .await?;
+    Ok(inserted.into_iter().collect())
+}
+
+async fn existing(
+    transaction: &mut Transaction<'_, Postgres>,
+    drafts: &[Draft],
+    rows: &[&NewRow],
+) -> Result<Known, sqlx::Error> {
+    let (events, recipients): (Vec<&str>, Vec<&str>) =
+        rows.iter().map(|row| (drafts[row.draft].event_id.as_str(), row.recipient_id.as_str())).unzip();
+    let found = sqlx::query(EXISTING).bind(events).bind(recipients).fetch_all(&mut **transaction).await?;
+    found
+        .iter()
+        .map(|row| {
+            let stored = stored_row(row)?;
+            let key = (stored.draft.event_id.clone(), stored.recipient_id.clone());
+            let deleted: Option<OffsetDateTime> = row.try_get("deleted_at")?;
+            Ok((key, if deleted.is_some() { Written::Deleted } else { Written::Existing(Box::new(stored)) }))
+        })
+        .collect()
+}
+
+fn stored_row(row: &PgRow) -> Result<StoredRow, sqlx::Error> {
+    // Other writers may have left metadata empty or put something other than an object there.
+    let metadata: Option<Json<Value>> = row.try_get("metadata")?;
+    Ok(StoredRow {
+        id: row.try_get("id")?,
+        draft: Draft {
+            event_id: row.try_get("event_id")?,
+            kind: row.try_get("type")?,
+            organizer_id: row.try_get("organizer_id")?,
+            merchant_id: row.try_get("merchant_id")?,
+            title: row.try_get("title")?,
+            content: row.try_get("content")?,
+            metadata: match metadata {
+                Some(Json(Value::Object(metadata))) => metadata,
+                _ => Map::new(),
+            },
+        },
+        recipient_id: row.try_get("recipient_id")?,
+        read_at: row.try_get("read_at")?,
+        created_at: row.try_get("created_at")?,
+        modified_at: row.try_get("modified_at")?,
+    })
+}

@@ -1,0 +1,219 @@
+//! The store on SQLite: the embedded default, one file, no server.
+//!
+//! Lists cross into a statement as one JSON parameter, so that a statement's text, and with it its cached plan, does
+//! not depend on how many rows it has.
+
+use std::{collections::HashSet, str::FromStr, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+use signal_service::Secret;
+use signal_wire::timestamp;
+use sqlx::{
+    Row, Sqlite, SqlitePool, Transaction, raw_sql,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
+};
+use time::OffsetDateTime;
+
+use super::{
+    Draft, Kind, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
+    outcomes, to_json,
+};
+
+const CORE_SCHEMA: &str = include_str!("../../../migrations/core/sqlite/0001_reference.sql");
+
+const MAX_CONNECTIONS: u32 = 4;
+/// A deferred transaction that turns into a writer fails at once when another writes; an immediate one waits.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
+const MEMBERS: &str = r#"
+SELECT DISTINCT domain, subject_id
+FROM "PolicyDefinition"
+WHERE variant = 'group' AND subject_type = 'User' AND target_type = 'Role' AND deleted_at IS NULL
+    AND domain IN (SELECT value FROM json_each(?1)) AND (domain, subject_id) > (?2, ?3)
+ORDER BY domain, subject_id
+LIMIT ?4"#;
+
+const INSERT: &str = r#"
+INSERT INTO "ActivityNotification"
+    (id, event_id, type, recipient_id, organizer_id, merchant_id, title, content, metadata, created_at, modified_at)
+SELECT r.value ->> 0, d.value ->> 'eventId', d.value ->> 'type', r.value ->> 2, d.value ->> 'organizerId',
+    d.value ->> 'merchantId', d.value ->> 'title', d.value ->> 'content', d.value ->> 'metadata', ?3, ?3
+FROM json_each(?1) AS r
+JOIN json_each(?2) AS d ON d.key = r.value ->> 1
+WHERE true
+ON CONFLICT DO NOTHING
+RETURNING id"#;
+
+// `json_each` has columns `id` and `type` of its own.
+const EXISTING: &str = r#"
+SELECT n.id, n.event_id, n.type, n.recipient_id, n.organizer_id, n.merchant_id, n.title, n.content, n.metadata,
+    n.read_at, n.created_at, n.modified_at, n.deleted_at
+FROM json_each(?1) AS wanted
+CROSS JOIN "ActivityNotification" AS n
+WHERE n.event_id = wanted.value ->> 0 AND n.recipient_id = wanted.value ->> 1"#;
+
+#[derive(Debug)]
+pub struct SqliteStore {
+    pool: SqlitePool,
+}
+
+impl SqliteStore {
+    pub fn open(url: &Secret) -> Result<Self, OpenError> {
+        let options = SqliteConnectOptions::from_str(url.expose())
+            .map_err(OpenError::Url)?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(Duration::from_secs(5));
+        let pool = SqlitePoolOptions::new()
+            .max_connections(MAX_CONNECTIONS)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn members(
+        &self,
+        domains: &[String],
+        after: Option<&Member>,
+        limit: usize,
+    ) -> Result<Vec<Member>, StoreError> {
+        let (domain, user_id) = after.map_or(("", ""), |member| (&member.domain, &member.user_id));
+        let query = sqlx::query_as(MEMBERS).bind(to_json(&domains)).bind(domain).bind(user_id).bind(limit as i64);
+        let members: Vec<(String, String)> = bounded(query.fetch_all(&self.pool), classify).await?;
+        Ok(members.into_iter().map(|(domain, user_id)| Member { domain, user_id }).collect())
+    }
+
+    async fn insert(&self, drafts: &[Draft], rows: &[NewRow], now: OffsetDateTime) -> Result<Vec<Written>, StoreError> {
+        let write = async {
+            let mut transaction = self.pool.begin_with(BEGIN).await?;
+            let inserted = insert(&mut transaction, drafts, rows, now).await?;
+            let missing: Vec<_> = rows.iter().filter(|row| !inserted.contains(&row.id)).collect();
+            let known = match missing.as_slice() {
+                [] => Known::new(),
+                missing => existing(&mut transaction, drafts, missing).await?,
+            };
+            transaction.commit().await?;
+            Ok(outcomes(drafts, rows, &inserted, &known))
+        };
+        bounded(write, classify).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let query = sqlx::query(r#"SELECT 1 FROM "ActivityNotification" WHERE false"#);
+        bounded(query.execute(&self.pool), classify).await.map(drop)
+    }
+
+    async fn migrate(&self, migration: Migration) -> Result<(), StoreError> {
+        let apply = async {
+            let mut transaction = self.pool.begin_with(BEGIN).await?;
+            if migration == Migration::CoreSchemaAndSeed {
+                raw_sql(CORE_SCHEMA).execute(&mut *transaction).await?;
+            }
+            for seed in SEEDS {
+                raw_sql(seed).execute(&mut *transaction).await?;
+            }
+            transaction.commit().await
+        };
+        bounded(apply, classify).await
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Extended result codes (sqlite.org/rescode.html); their low byte is the primary one.
+fn classify(code: &str) -> Kind {
+    const ERROR: i32 = 1;
+    const TOO_BIG: i32 = 18;
+    const CONSTRAINT: i32 = 19;
+    const MISMATCH: i32 = 20;
+    match code.parse::<i32>().map(|code| code & 0xff) {
+        // Our statements are constant: what SQLite can't make sense of in them is a table or column it lacks.
+        Ok(ERROR) => Kind::Schema,
+        Ok(TOO_BIG | CONSTRAINT | MISMATCH) => Kind::Refused,
+        _ => Kind::Away,
+    }
+}
+
+/// The ids that were written.
+async fn insert(
+    transaction: &mut Transaction<'_, Sqlite>,
+    drafts: &[Draft],
+    rows: &[NewRow],
+    now: OffsetDateTime,
+) -> Result<HashSet<String>, sqlx::Error> {
+    let rows: Vec<_> = rows.iter().map(|row| (&row.id, row.draft, &row.recipient_id)).collect();
+    let drafts: Vec<_> = drafts
+        .iter()
+        .map(|draft| {
+            json!({
+                "eventId": draft.event_id, "type": draft.kind, "organizerId": draft.organizer_id,
+                "merchantId": draft.merchant_id, "title": draft.title, "content": draft.content,
+                "metadata": draft.metadata,
+            })
+        })
+        .collect();
+    let inserted: Vec<String> = sqlx::query_scalar(INSERT)
+        .bind(to_json(&rows))
+        .bind(to_json(&drafts))
+        .bind(timestamp::format(now))
+        .fetch_all(&mut **transaction)
+        .await?;
+    Ok(inserted.into_iter().collect())
+}
+
+async fn existing(
+    transaction: &mut Transaction<'_, Sqlite>,
+    drafts: &[Draft],
+    rows: &[&NewRow],
+) -> Result<Known, sqlx::Error> {
+    let wanted: Vec<_> = rows.iter().map(|row| (&drafts[row.draft].event_id, &row.recipient_id)).collect();
+    let found = sqlx::query(EXISTING).bind(to_json(&wanted)).fetch_all(&mut **transaction).await?;
+    found
+        .iter()
+        .map(|row| {
+            let stored = stored_row(row)?;
+            let key = (stored.draft.event_id.clone(), stored.recipient_id.clone());
+            let deleted = optional_time(row, "deleted_at")?;
+            Ok((key, if deleted.is_some() { Written::Deleted } else { Written::Existing(Box::new(stored)) }))
+        })
+        .collect()
+}
+
+fn stored_row(row: &SqliteRow) -> Result<StoredRow, sqlx::Error> {
+    let metadata: Option<String> = row.try_get("metadata")?;
+    Ok(StoredRow {
+        id: row.try_get("id")?,
+        draft: Draft {
+            event_id: row.try_get("event_id")?,
+            kind: row.try_get("type")?,
+            organizer_id: row.try_get("organizer_id")?,
+            merchant_id: row.try_get("merchant_id")?,
+            title: row.try_get("title")?,
+            content: row.try_get("content")?,
+            metadata: match metadata.map(|text| serde_json::from_str(&text)) {
+                Some(Ok(Value::Object(metadata))) => metadata,
+                _ => Map::new(),
+            },
+        },
+        recipient_id: row.try_get("recipient_id")?,
+        read_at: optional_time(row, "read_at")?,
+        created_at: optional_time(row, "created_at")?.ok_or_else(|| not_a_time("created_at"))?,
+        modified_at: optional_time(row, "modified_at")?.ok_or_else(|| not_a_time("modified_at"))?,
+    })
+}
+
+fn optional_time(row: &SqliteRow, column: &str) -> Result<Option<OffsetDateTime>, sqlx::Error> {
+    let text: Option<String> = row.try_get(column)?;
+    text.map(|text| timestamp::parse(&text).ok_or_else(|| not_a_time(column))).transpose()
+}
+
+fn not_a_time(column: &str) -> sqlx::Error {
+    sqlx::Error::ColumnDecode { index: column.to_owned(), source: "not an RFC 3339 time".into() }
+}

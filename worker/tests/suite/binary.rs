@@ -1,0 +1,100 @@
+//! The binary: what it says, and how it starts where things are missing.
+
+use std::time::Duration;
+
+use signal_harness::{Kafka, Postgres, Redis, Service, Signal, free_port, require};
+
+use crate::kafka::{SOON, TOPIC};
+
+fn sqlite(dir: &tempfile::TempDir) -> String {
+    format!("sqlite://{}/signal.db", dir.path().display())
+}
+
+#[tokio::test]
+async fn says_what_is_missing_and_what_is_wrong() {
+    let nothing = Service::worker().arg("check-config").run(SOON).await;
+    assert!(!nothing.status.success() && nothing.output.contains("SIGNAL_REDIS_URL"), "{}", nothing.output);
+
+    let all = || {
+        Service::worker()
+            .env("SIGNAL_REDIS_URL", "redis://127.0.0.1:1")
+            .env("SIGNAL_KAFKA_BROKERS", "127.0.0.1:1")
+            .env("SIGNAL_DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x")
+            .arg("check-config")
+    };
+    let output = all().run(SOON).await.expect_success();
+    assert!(output.contains("can be used"), "{output}");
+    for (name, value, said) in [
+        ("SIGNAL_KAFKA_TOPICS", "x", "SIGNAL_KAFKA_TOPIC"),
+        ("SIGNAL_KAFKA_PROPERTIES", "sasl.passwort=hunter2", "sasl.passwort"),
+        ("SIGNAL_KAFKA_PROPERTIES", "enable.auto.commit=true", "enable.auto.commit"),
+        ("SIGNAL_DATABASE_URL", "mysql://u:hunter2@db/x", "SIGNAL_DATABASE_URL"),
+    ] {
+        let finished = all().env(name, value).run(SOON).await;
+        assert!(!finished.status.success() && finished.output.contains(said), "{name}: {}", finished.output);
+        assert!(!finished.output.contains("hunter2"), "{}", finished.output);
+    }
+}
+
+#[tokio::test]
+async fn migrates_on_request_only_what_is_requested() {
+    let dir = tempfile::tempdir().unwrap();
+    let migrate = || Service::worker().env("SIGNAL_DATABASE_URL", sqlite(&dir)).arg("migrate");
+    let refused = migrate().run(SOON).await;
+    assert!(!refused.status.success() && refused.output.contains("--with-core-schema"), "{}", refused.output);
+    migrate().arg("--with-core-schema").run(SOON).await.expect_success();
+    migrate().run(SOON).await.expect_success();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_anything_it_lives_says_so_and_stops_in_time() {
+    let nobody = || format!("127.0.0.1:{}", free_port());
+    let worker = Service::worker()
+        .env("SIGNAL_REDIS_URL", format!("redis://{}", nobody()))
+        .env("SIGNAL_KAFKA_BROKERS", nobody())
+        .env("SIGNAL_DATABASE_URL", format!("postgres://nobody@{}/none", nobody()))
+        .spawn();
+    let named = || async {
+        let ready = worker.health("ready").await.map_err(|error| error.to_string())?;
+        let body: serde_json::Value = serde_json::from_str(&ready.body).map_err(|error| error.to_string())?;
+        let down = |name: &str| {
+            let component = &body["components"][name];
+            component["up"] == false && component["reason"] != "starting"
+        };
+        let all = ["kafka", "database", "backplane"].into_iter().all(down);
+        if ready.status == 503 && all { Ok(()) } else { Err(ready.body) }
+    };
+    worker.wait_until(SOON, named).await;
+    assert_eq!(worker.health("live").await.unwrap().status, 200);
+    worker.signal(Signal::Term);
+    assert!(worker.wait_exit(Duration::from_secs(20)).await.success(), "{}", worker.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recovers_when_everything_comes() {
+    require!(Kafka, Postgres, Redis);
+    let (kafka, postgres, redis) = (Kafka::reserved(), Postgres::reserved(), Redis::reserved());
+    let url = postgres.url("postgres");
+    let worker = Service::worker()
+        .env("SIGNAL_REDIS_URL", redis.url())
+        .env("SIGNAL_KAFKA_BROKERS", kafka.brokers())
+        .env("SIGNAL_DATABASE_URL", &url)
+        .spawn();
+    let live = || async {
+        let answer = worker.health("ready").await.map_err(|error| error.to_string())?;
+        if answer.status == 503 { Ok(()) } else { Err(answer.body) }
+    };
+    worker.wait_until(SOON, live).await;
+    tokio::join!(kafka.start(), postgres.start(), redis.start());
+    Service::worker()
+        .env("SIGNAL_DATABASE_URL", &url)
+        .arg("migrate")
+        .arg("--with-core-schema")
+        .run(SOON)
+        .await
+        .expect_success();
+    kafka.create_topic(TOPIC, 1).await;
+    worker.wait_ready(SOON).await;
+    worker.signal(Signal::Term);
+    assert!(worker.wait_exit(SOON).await.success(), "{}", worker.output());
+}

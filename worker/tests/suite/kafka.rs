@@ -1,0 +1,115 @@
+//! librdkafka's in-process cluster, a producer, and a worker on it.
+
+use std::{sync::Arc, time::Duration};
+
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    mocking::MockCluster,
+    producer::{DefaultProducerContext, FutureProducer, FutureRecord},
+};
+use serde_json::{Value, json};
+use signal_harness::eventually;
+use signal_service::{
+    health::Health,
+    settings::{Source, parse},
+    shutdown::{Drain, Shutdown},
+};
+use signal_worker::{
+    app::{self, Parts},
+    config::Cli,
+    store::Store,
+};
+
+use crate::bus::TestBus;
+
+pub(crate) const TOPIC: &str = "SIGNAL_ACTIVITY_NOTIFICATION";
+/// The in-process cluster lets a group that has had members wait for a session's length before it elects again.
+const MOCK_PROPERTIES: &str = "session.timeout.ms=3000,heartbeat.interval.ms=500";
+/// Long enough for a session to be timed out on a busy machine; nothing waits for it when all is well.
+pub(crate) const SOON: Duration = Duration::from_secs(40);
+
+pub(crate) struct Cluster {
+    pub(crate) mock: MockCluster<'static, DefaultProducerContext>,
+    brokers: String,
+}
+
+impl Cluster {
+    pub(crate) fn without_topic() -> Self {
+        let mock = MockCluster::new(1).unwrap();
+        let brokers = mock.bootstrap_servers();
+        Self { mock, brokers }
+    }
+
+    pub(crate) fn new(partitions: i32) -> Self {
+        let cluster = Self::without_topic();
+        cluster.mock.create_topic(TOPIC, partitions, 1).unwrap();
+        cluster
+    }
+
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers);
+        config
+    }
+
+    pub(crate) async fn produce(&self, values: impl IntoIterator<Item = (i32, Vec<u8>)>) {
+        let producer: FutureProducer = self.client().create().unwrap();
+        for (partition, value) in values {
+            let record: FutureRecord<'_, (), _> = FutureRecord::to(TOPIC).partition(partition).payload(&value);
+            producer.send(record, SOON).await.unwrap();
+        }
+    }
+
+    /// What the group has committed, by partition; 0 where nothing is.
+    pub(crate) fn committed(&self, partitions: i32) -> Vec<i64> {
+        let mut config = self.client();
+        config.set("group.id", "signal");
+        let consumer: BaseConsumer = config.create().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(TOPIC, 0, partitions - 1);
+        let committed = consumer.committed_offsets(list, SOON).unwrap();
+        let offset = |partition| match committed.find_partition(TOPIC, partition).unwrap().offset() {
+            Offset::Offset(offset) => offset,
+            _ => 0,
+        };
+        (0..partitions).map(offset).collect()
+    }
+
+    pub(crate) fn worker(&self, bus: &Arc<TestBus>, store: Arc<dyn Store>) -> Worker {
+        Worker::start(&self.brokers, MOCK_PROPERTIES, bus, store)
+    }
+}
+
+pub(crate) struct Worker {
+    pub(crate) health: Health,
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Worker {
+    pub(crate) fn start(brokers: &str, properties: &str, bus: &Arc<TestBus>, store: Arc<dyn Store>) -> Self {
+        let variables = [("SIGNAL_KAFKA_BROKERS", brokers), ("SIGNAL_KAFKA_PROPERTIES", properties)];
+        let source: Source = variables.into_iter().collect();
+        let cli: Cli = parse(["signal-worker"], &source).unwrap();
+        let (health, shutdown) = (Health::new(), Shutdown::new(SOON));
+        let parts = Parts { bus: Arc::clone(bus) as _, store, health: health.clone(), shutdown: shutdown.clone() };
+        app::start(&cli.settings.pipeline, parts).unwrap();
+        Self { health, shutdown }
+    }
+
+    pub(crate) async fn ready(&self) {
+        eventually(SOON, || async { self.health.is_ready() }).await;
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.trigger();
+        assert_eq!(self.shutdown.drain().await, Drain::Finished);
+    }
+}
+
+pub(crate) fn event(id: &str, users: &[&str]) -> Vec<u8> {
+    let event: Value = json!({
+        "id": id, "type": "PAYMENT_SUCCESS", "userIds": users, "data": { "amount": "5", "currency": "USD" }
+    });
+    serde_json::to_vec(&event).unwrap()
+}

@@ -1,0 +1,318 @@
+//! The steps in their order, on SQLite and a bus in memory, fed by hand.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use signal_harness::{Postgres, eventually, require};
+use signal_service::health::Health;
+use signal_wire::snowflake::Snowflakes;
+use signal_worker::{
+    persist::Persister,
+    pipeline::{Pipeline, Summary},
+    publish::Publisher,
+    record::{Position, Record},
+    resolve::{Domains, Limits},
+    store::{Migration, Store, StoreError, patient::Patient},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    bus::TestBus,
+    fixture::{Fixture, people},
+    interposed::Interposed,
+};
+
+struct Bench {
+    bus: Arc<TestBus>,
+    pipeline: Pipeline,
+}
+
+impl Bench {
+    fn new(store: Arc<dyn Store>) -> Self {
+        let bus = TestBus::new();
+        let publisher = Publisher::new(Arc::clone(&bus) as _, Health::new().component("backplane"));
+        let pipeline = Pipeline {
+            store,
+            persister: Persister::new(Snowflakes::new(9).unwrap()),
+            publisher: Arc::new(publisher),
+            domains: Domains { organizer: "Organizer_{id}".into(), merchant: "Merchant_{id}".into() },
+            limits: Limits::DEFAULT,
+        };
+        Self { bus, pipeline }
+    }
+
+    async fn process(&self, values: &[Value]) -> Summary {
+        self.pipeline.process(records(values)).await.unwrap()
+    }
+}
+
+fn records(values: &[Value]) -> Vec<Record> {
+    let record = |(offset, value): (usize, &Value)| Record {
+        position: Position { topic: "topic".into(), partition: 3, offset: offset as i64 },
+        value: serde_json::to_vec(value).unwrap().into(),
+    };
+    values.iter().enumerate().map(record).collect()
+}
+
+fn payment(id: &str, scope: Value) -> Value {
+    let mut event = json!({
+        "id": id, "type": "PAYMENT_SUCCESS",
+        "data": { "amount": "125000", "currency": "VND", "orderCode": "A-1042", "merchantName": "Cà *Phê* <b>79</b>" }
+    });
+    let Value::Object(scope) = scope else { panic!("scopes are objects") };
+    event.as_object_mut().unwrap().extend(scope);
+    event
+}
+
+fn to_users(id: &str, users: &[&str]) -> Value {
+    payment(id, json!({ "userIds": users }))
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(user, event)| ((*user).to_owned(), (*event).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_payment_reaches_the_people_of_its_merchant() {
+    let fixture = Fixture::sqlite().await;
+    fixture.join("Merchant_m1", ["ann".into(), "bob".into(), "actor".into()]).await;
+    fixture.join("Organizer_o1", ["boss".into()]).await;
+    fixture.join("Merchant_m2", ["eve".into()]).await;
+    let bench = Bench::new(Arc::clone(&fixture.store));
+    let scope = json!({
+        "organizerId": "o1", "merchantId": "m1", "userIds": ["zoe", "ann", "zoe", "out"],
+        "excludeUserIds": ["actor", "out"], "channel": "till-4"
+    });
+    let summary = bench.process(&[payment("evt-1", scope), payment("evt-2", json!({ "organizerId": "o1" }))]).await;
+    assert_eq!((summary.inserted, summary.existing), (4, 0));
+    assert_eq!(summary.rejected, []);
+    let expected = [("zoe", "evt-1"), ("ann", "evt-1"), ("bob", "evt-1"), ("boss", "evt-2")];
+    assert_eq!(bench.bus.pushes(), pairs(&expected));
+
+    let said = bench.bus.said();
+    let mut data = said[0].data.clone();
+    let (id, created) = (data["id"].take(), data["createdAt"].take());
+    assert_eq!(data["modifiedAt"].take(), created);
+    let created = created.as_str().unwrap();
+    assert!(created.len() == 24 && created.ends_with('Z'), "{created}");
+    let text = "125.000 ₫ from order A-1042 at Cà *Phê* <b>79</b>";
+    assert_eq!(
+        data,
+        json!({
+            "id": null, "eventId": "evt-1", "type": "PAYMENT_SUCCESS", "recipientId": "zoe", "organizerId": "o1",
+            "merchantId": "m1", "title": "Payment received", "content": text,
+            "html": format!("<p>{}</p>", text.replace('<', "&lt;").replace('>', "&gt;")),
+            "metadata": {
+                "channel": "till-4",
+                "data": { "amount": "125000", "currency": "VND", "orderCode": "A-1042", "merchantName": "Cà *Phê* <b>79</b>" }
+            },
+            "readAt": null, "createdAt": null, "modifiedAt": null
+        })
+    );
+    let rows =
+        fixture.texts(r#"SELECT id || ' ' || created_at FROM "ActivityNotification" WHERE recipient_id = 'zoe'"#).await;
+    assert_eq!(rows, [format!("{} {created}", id.as_str().unwrap())], "what is pushed is what is stored");
+}
+
+#[tokio::test]
+async fn a_redelivery_writes_nothing_and_pushes_the_stored_rows_again() {
+    let fixture = Fixture::sqlite().await;
+    let bench = Bench::new(Arc::clone(&fixture.store));
+    let batch = [to_users("evt-1", &["ann", "bob", "eve"]), to_users("evt-2", &["ann"])];
+    bench.process(&batch).await;
+    fixture.run(r#"UPDATE "ActivityNotification" SET deleted_at = created_at WHERE recipient_id = 'eve'"#).await;
+    let first = bench.bus.said();
+
+    let summary = bench.process(&batch).await;
+    assert_eq!((summary.inserted, summary.existing, summary.deleted), (0, 3, 1));
+    assert_eq!(fixture.count("ActivityNotification").await, 4);
+    let again = bench.bus.said().split_off(first.len());
+    let kept: Vec<_> = first.into_iter().filter(|said| said.data["recipientId"] != "eve").collect();
+    assert_eq!(again, kept, "same ids, same times, and nothing to who deleted it");
+}
+
+#[tokio::test]
+async fn an_event_without_id_is_known_by_its_position() {
+    let fixture = Fixture::sqlite().await;
+    let bench = Bench::new(Arc::clone(&fixture.store));
+    let mut event = to_users("", &["ann"]);
+    event.as_object_mut().unwrap().remove("id");
+    bench.process(std::slice::from_ref(&event)).await;
+    bench.process(&[event]).await;
+    assert_eq!(fixture.texts(r#"SELECT event_id FROM "ActivityNotification""#).await, ["topic/3/0"]);
+}
+
+#[tokio::test]
+async fn bad_records_are_set_aside_and_disturb_nothing() {
+    let fixture = Fixture::sqlite().await;
+    let bench = Bench::new(Arc::clone(&fixture.store));
+    let bad: Vec<(&[u8], &str)> = vec![
+        (b"", "empty"),
+        (b"{", "not_json"),
+        (b"\xff\xfe", "not_json"),
+        (b"null", "not_an_object"),
+        (b"[]", "not_an_object"),
+        (br#"{"userIds":["ann"]}"#, "missing_field"),
+        (br#"{"type":"PAYMENT_SUCCESS"}"#, "no_scope"),
+        (br#"{"type":"PAYMENT_SUCCESS","userIds":"ann"}"#, "invalid_field"),
+        (br#"{"type":"PAYMENT_SUCCESS","userIds":["a\u0000"]}"#, "nul_character"),
+        (br#"{"type":"PAYMENT_SUCCESS","userIds":["ann"],"n":1e999}"#, "not_json"),
+        (br#"{"type":"REFUND","userIds":["ann"]}"#, "unknown_type"),
+        (br#"{"type":"PAYMENT_SUCCESS","userIds":["ann"]}"#, "missing_data"),
+        (br#"{"type":"PAYMENT_SUCCESS","userIds":["ann"],"data":{"amount":"1e5","currency":"VND"}}"#, "invalid_data"),
+    ];
+    let mut batch = records(&vec![Value::Null; bad.len()]);
+    for (record, (value, _)) in batch.iter_mut().zip(&bad) {
+        record.value = value.to_vec().into();
+    }
+    let good = Record {
+        position: Position { topic: "topic".into(), partition: 0, offset: 0 },
+        ..records(&[to_users("evt", &["ann"])]).remove(0)
+    };
+    batch.insert(6, good);
+    let summary = bench.pipeline.process(batch).await.unwrap();
+    let labels: Vec<_> = summary.rejected.iter().map(|(_, rejection)| rejection.label()).collect();
+    assert_eq!(labels, bad.iter().map(|(_, label)| *label).collect::<Vec<_>>());
+    assert_eq!(bench.bus.pushes(), pairs(&[("ann", "evt")]));
+}
+
+#[tokio::test]
+async fn an_audience_larger_than_memory_is_read_written_and_pushed_in_pieces() {
+    let fixture = Fixture::sqlite().await;
+    fixture.join("Merchant_big", people(0..9_500)).await;
+    fixture.join("Merchant_small", people(0..3)).await;
+    let mut bench = Bench::new(Arc::clone(&fixture.store));
+    bench.pipeline.limits = Limits { held: 100, page: 700 };
+    let big = json!({ "merchantId": "big", "userIds": ["user-000007"], "excludeUserIds": ["user-000008"] });
+    let batch =
+        [payment("evt-1", big.clone()), payment("evt-2", json!({ "merchantId": "small" })), payment("evt-3", big)];
+    let summary = bench.process(&batch).await;
+    assert_eq!(summary.inserted, 9_499 * 2 + 3);
+    let pushes = bench.bus.pushes();
+    assert_eq!(pushes.len(), 9_499 * 2 + 3);
+    assert_eq!(pushes.iter().collect::<BTreeSet<_>>().len(), pushes.len(), "nobody twice");
+    let events: Vec<_> = pushes.chunk_by(|a, b| a.1 == b.1).map(|run| (run[0].1.as_str(), run.len())).collect();
+    assert_eq!(events, [("evt-1", 9_499), ("evt-2", 3), ("evt-3", 9_499)], "in the order of the records");
+}
+
+#[tokio::test]
+async fn scopes_that_fit_are_resolved_by_one_query() {
+    let fixture = Fixture::sqlite().await;
+    let mut batch = Vec::new();
+    for n in 0..40 {
+        fixture.join(&format!("Merchant_{n}"), people(n..n + 5)).await;
+        fixture.join(&format!("Organizer_{n}"), people(n..n + 2)).await;
+        batch.push(payment(&format!("m-{n}"), json!({ "merchantId": n })));
+        batch.push(payment(&format!("o-{n}"), json!({ "organizerId": n })));
+        batch.push(payment(&format!("none-{n}"), json!({ "merchantId": format!("none-{n}") })));
+    }
+    let counting = Arc::new(Interposed::new(Arc::clone(&fixture.store)));
+    let bench = Bench::new(Arc::clone(&counting) as _);
+    let summary = bench.process(&batch).await;
+    assert_eq!(summary.inserted, 40 * 7);
+    assert_eq!((counting.lookups(), counting.inserts()), (1, 1));
+}
+
+#[tokio::test]
+async fn one_large_scope_does_not_push_the_small_ones_out() {
+    let fixture = Fixture::sqlite().await;
+    fixture.join("Merchant_0", people(0..500)).await;
+    let mut batch = vec![payment("big", json!({ "merchantId": 0 }))];
+    for n in 1..=10 {
+        fixture.join(&format!("Merchant_{n}"), people(0..3)).await;
+        batch.push(payment(&format!("evt-{n}"), json!({ "merchantId": n })));
+    }
+    let counting = Arc::new(Interposed::new(Arc::clone(&fixture.store)));
+    let mut bench = Bench::new(Arc::clone(&counting) as _);
+    bench.pipeline.limits = Limits { held: 100, page: 200 };
+    assert_eq!(bench.process(&batch).await.inserted, 500 + 30);
+    // Two for what is held, three pages of the large one.
+    assert_eq!(counting.lookups(), 5);
+}
+
+#[tokio::test]
+async fn ids_that_another_replica_took_are_replaced() {
+    let fixture = Fixture::sqlite().await;
+    let store = Arc::new(Interposed::new(Arc::clone(&fixture.store)));
+    let bench = Bench::new(Arc::clone(&store) as _);
+    bench.process(&[to_users("evt-1", &["ann"])]).await;
+    // What a replica with the same worker id and the same millisecond would have chosen.
+    let taken = fixture.texts(r#"SELECT id FROM "ActivityNotification""#).await.remove(0);
+    store.force_first_id(taken);
+    let summary = bench.process(&[to_users("evt-2", &["bob", "eve"])]).await;
+    assert_eq!(summary.inserted, 2);
+    let rows = fixture.texts(r#"SELECT recipient_id FROM "ActivityNotification" ORDER BY recipient_id"#).await;
+    assert_eq!(rows, ["ann", "bob", "eve"]);
+    let pushed: BTreeSet<_> =
+        bench.bus.said().iter().map(|said| said.data["id"].as_str().unwrap().to_owned()).collect();
+    let stored: BTreeSet<_> = fixture.texts(r#"SELECT id FROM "ActivityNotification""#).await.into_iter().collect();
+    assert_eq!(pushed, stored);
+}
+
+#[tokio::test]
+async fn only_the_event_that_the_database_refuses_stays_behind() {
+    let fixture = Fixture::sqlite().await;
+    fixture
+        .run(
+            r#"CREATE TRIGGER picky BEFORE INSERT ON "ActivityNotification" WHEN new.event_id = 'bad'
+               BEGIN SELECT RAISE(ABORT, 'picky'); END"#,
+        )
+        .await;
+    let bench = Bench::new(Arc::clone(&fixture.store));
+    let batch = [to_users("evt-1", &["ann"]), to_users("bad", &["ann", "bob"]), to_users("evt-2", &["ann", "bob"])];
+    let summary = bench.process(&batch).await;
+    assert_eq!(summary.inserted, 3);
+    let rejected: Vec<_> = summary.rejected.iter().map(|(at, rejection)| (at.offset, rejection.label())).collect();
+    assert_eq!(rejected, [(1, "refused_by_database")]);
+    assert_eq!(bench.bus.pushes(), pairs(&[("ann", "evt-1"), ("ann", "evt-2"), ("bob", "evt-2")]));
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_waited_for() {
+    let fixture = Fixture::sqlite().await;
+    let store = Arc::new(Interposed::new(Arc::clone(&fixture.store)));
+    store.set_away(true);
+    let health = Health::new();
+    let stop = CancellationToken::new();
+    let patient = Patient::new(Arc::clone(&store) as _, health.component("database"), stop.clone());
+    let bench = Arc::new(Bench::new(Arc::new(patient)));
+    let working = tokio::spawn({
+        let bench = Arc::clone(&bench);
+        async move { bench.pipeline.process(records(&[to_users("evt-1", &["ann"])])).await }
+    });
+    eventually(Duration::from_secs(10), || async { store.inserts() >= 3 }).await;
+    assert!(!health.is_ready() && !working.is_finished());
+    store.set_away(false);
+    assert_eq!(working.await.unwrap().unwrap().inserted, 1);
+    assert!(health.is_ready());
+
+    store.set_away(true);
+    stop.cancel();
+    let stopped = bench.pipeline.process(records(&[to_users("evt-2", &["ann"])])).await;
+    assert!(matches!(stopped, Err(StoreError::Stopped)), "{stopped:?}");
+    assert_eq!(bench.bus.pushes(), pairs(&[("ann", "evt-1")]));
+}
+
+#[tokio::test]
+async fn postgres_restarted_within_a_batch_loses_and_doubles_nothing() {
+    require!(Postgres);
+    let postgres = Postgres::launch().await;
+    let database = postgres.database("").await;
+    let store = signal_worker::store::open(&signal_service::Secret::new(database.url())).unwrap();
+    store.migrate(Migration::CoreSchemaAndSeed).await.unwrap();
+    let health = Health::new();
+    let patient = Patient::new(Arc::clone(&store), health.component("database"), CancellationToken::new());
+    let bench = Arc::new(Bench::new(Arc::new(patient)));
+    bench.process(&[to_users("evt-0", &["ann"])]).await;
+    postgres.stop().await;
+    let working = tokio::spawn({
+        let bench = Arc::clone(&bench);
+        async move { bench.process(&[to_users("evt-1", &["ann", "bob"])]).await }
+    });
+    eventually(Duration::from_secs(10), || async { !health.is_ready() }).await;
+    postgres.start().await;
+    assert_eq!(working.await.unwrap().inserted, 2);
+    let rows = postgres.sql(database.name(), r#"select count(*) from "ActivityNotification""#).await;
+    assert_eq!(rows, "3");
+    store.close().await;
+}
