@@ -1,6 +1,7 @@
 //! What librdkafka is told.
 
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
+use signal_service::settings::values;
 
 use super::{ConsumeSettings, OffsetReset};
 
@@ -70,30 +71,13 @@ pub(super) fn client_config(settings: &ConsumeSettings) -> Result<ClientConfig, 
     Ok(config)
 }
 
-/// `name=value,name=value`; a comma within a value is written `\,`.
 fn parse(text: &str) -> Result<Vec<(String, String)>, PropertiesError> {
-    let mut items = vec![String::new()];
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' if chars.peek() == Some(&',') => items.last_mut().expect("there is one").extend(chars.next()),
-            ',' => items.push(String::new()),
-            c => items.last_mut().expect("there is one").push(c),
-        }
+    let properties = values::pairs(text).map_err(PropertiesError::NotAPair)?;
+    let reserved = properties.iter().find_map(|(name, _)| RESERVED.iter().find(|(reserved, _)| reserved == name));
+    match reserved {
+        Some((name, reason)) => Err(PropertiesError::Reserved { name: (*name).to_owned(), reason }),
+        None => Ok(properties),
     }
-    let mut properties = Vec::new();
-    for (at, item) in items.iter().enumerate().filter(|(_, item)| !item.trim().is_empty()) {
-        let (name, value) = item.split_once('=').ok_or(PropertiesError::NotAPair(at + 1))?;
-        let name = name.trim();
-        if name.is_empty() {
-            return Err(PropertiesError::NotAPair(at + 1));
-        }
-        if let Some((_, reason)) = RESERVED.iter().find(|(reserved, _)| *reserved == name) {
-            return Err(PropertiesError::Reserved { name: name.to_owned(), reason });
-        }
-        properties.push((name.to_owned(), value.trim().to_owned()));
-    }
-    Ok(properties)
 }
 
 #[cfg(test)]
