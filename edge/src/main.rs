@@ -71,11 +71,11 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: EdgeSettings, bus: RedisBus, keys: Arc<JwkSetClient>) -> anyhow::Result<()> {
+    let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
+    shutdown.on_signal().context("no signal handlers")?;
     let metrics = telemetry::metrics();
     let listener = listen::bind(settings.http.http_addr, "SIGNAL_HTTP_ADDR")?;
     let admin_listener = listen::bind(settings.http.admin_addr, "SIGNAL_ADMIN_ADDR")?;
-    let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
-    shutdown.on_signal().context("no signal handlers")?;
 
     let health = Health::new();
     let admin_stop = CancellationToken::new();

@@ -87,11 +87,15 @@ pub struct Running {
     _broker: Option<EmbeddedBroker>,
 }
 
-/// Starts everything. `say` is told of each part: its name, and what it is.
+/// Starts everything that `shutdown` stops. `say` is told of each part: its name, and what it is.
 ///
 /// # Errors
 /// Whatever makes starting useless; what is real and merely away is waited for instead.
-pub async fn start(settings: Settings, mut say: impl FnMut(&str, &str)) -> Result<Running, StartError> {
+pub async fn start(
+    settings: Settings,
+    shutdown: Shutdown,
+    mut say: impl FnMut(&str, &str),
+) -> Result<Running, StartError> {
     settings.own.check_reach()?;
     let http = listen::bind(settings.own.http_addr, "SIGNAL_HTTP_ADDR")?;
     let admin_listener = listen::bind(settings.own.admin_addr, "SIGNAL_ADMIN_ADDR")?;
@@ -100,7 +104,6 @@ pub async fn start(settings: Settings, mut say: impl FnMut(&str, &str)) -> Resul
     let metrics = telemetry::metrics();
     signal_worker::metrics::describe();
     let health = Health::new();
-    let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
     let admin_stop = CancellationToken::new();
     let admin = tokio::spawn(admin::serve(admin_listener, admin::router(&health, metrics), admin_stop.clone()));
 

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use clap::CommandFactory;
 use signal_service::{
     settings::{self, Source, unknown},
+    shutdown::Shutdown,
     telemetry,
 };
 use signal_standalone::{
@@ -57,13 +58,15 @@ fn execute(settings: Settings, source: &Source) -> anyhow::Result<()> {
 }
 
 async fn run(settings: Settings) -> anyhow::Result<()> {
+    // First of all: a stop may come while the parts start.
+    let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
+    shutdown.on_signal().context("signals cannot be listened for")?;
     say(format_args!("Signal {}", env!("CARGO_PKG_VERSION")))?;
-    let running = app::start(settings, |part, what| {
+    let running = app::start(settings, shutdown, |part, what| {
         // A closed terminal is no reason not to start.
         let _ = say(format_args!("  {part:<10} {what}"));
     })
     .await?;
-    running.shutdown.on_signal().context("signals cannot be listened for")?;
     say(format_args!("  {:<10} http://{}/metrics", "metrics", running.admin_addr))?;
 
     let (health, page) = (running.health.clone(), running.page());

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use signal_client::{Client, Event, Events};
 use signal_service::{
     settings::{Source, parse},
-    shutdown::Drain,
+    shutdown::{Drain, Shutdown},
 };
 use signal_standalone::{
     app::{self, Running, StartError},
@@ -27,8 +27,12 @@ fn settings(dir: &Path, variables: &[(&str, &str)]) -> Settings {
     parse(["signal"], &source.with("SIGNAL_DATA_DIR", dir.to_str().unwrap())).unwrap()
 }
 
+fn shutdown() -> Shutdown {
+    Shutdown::new(DEADLINE)
+}
+
 async fn start(dir: &Path) -> Running {
-    let running = app::start(settings(dir, &[]), |_, _| {}).await.unwrap();
+    let running = app::start(settings(dir, &[]), shutdown(), |_, _| {}).await.unwrap();
     tokio::time::timeout(DEADLINE, running.health.wait_until_ready()).await.expect("everything is up in time");
     running
 }
@@ -153,7 +157,9 @@ async fn parts_step_aside_for_real_ones_and_say_what_is_missing() {
     let variables =
         [("SIGNAL_REDIS_URL", redis.as_str()), ("SIGNAL_KAFKA_BROKERS", &kafka), ("SIGNAL_JWKS_URL", &issuer)];
     let mut said = Vec::new();
-    let running = app::start(settings(scratch.path(), &variables), |part, what| said.push(format!("{part} {what}")));
+    let running = app::start(settings(scratch.path(), &variables), shutdown(), |part, what| {
+        said.push(format!("{part} {what}"));
+    });
     let running = running.await.unwrap();
 
     let http = reqwest::Client::new();
@@ -176,7 +182,8 @@ async fn what_is_in_the_way_is_explained() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
     let refused = async |variables: &[(&str, &str)]| {
-        let error: StartError = app::start(settings(scratch.path(), variables), |_, _| {}).await.unwrap_err();
+        let error: StartError =
+            app::start(settings(scratch.path(), variables), shutdown(), |_, _| {}).await.unwrap_err();
         error.to_string()
     };
     let message = refused(&[("SIGNAL_HTTP_ADDR", &addr)]).await;
