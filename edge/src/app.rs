@@ -1,6 +1,6 @@
 //! Wires the edge: the one file that knows all the others.
 
-use std::{sync::Arc, thread::available_parallelism};
+use std::{io, sync::Arc, thread::available_parallelism};
 
 use axum::{Router, routing::any};
 use signal_auth::Verifier;
@@ -11,7 +11,7 @@ use signal_wire::{
     envelope::{BROADCAST_CHANNEL, Target},
     room,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -54,31 +54,32 @@ pub struct Edge {
 
 impl Edge {
     /// Starts everything but the listener. To be called on a Tokio runtime.
-    pub fn start(settings: StreamSettings, parts: Parts) -> Self {
+    ///
+    /// # Errors
+    /// If the system gives no thread for the backplane.
+    pub fn start(settings: StreamSettings, parts: Parts) -> io::Result<Self> {
         metrics::describe();
         let Parts { bus, verifier, health, shutdown } = parts;
-        let (channels, events) = bus.subscribe();
         let registry = Arc::new(Registry::new(available_parallelism().map_or(1, usize::from)));
-        let fanout = Fanout::new(Arc::clone(&registry));
+        let fanout = Fanout::new(Arc::clone(&registry), Handle::current());
         let expiries = Expiries::new(settings.token_expiry == TokenExpiry::Enforce);
         let stop = shutdown.token();
+        let edge_id = Uuid::new_v4().to_string();
+        let channels = backplane_watch::start(bus, fanout, health.component("backplane"), edge_id, stop.clone())?;
         let shared = Arc::new(Shared { settings, verifier, registry, channels, expiries, stop: stop.clone() });
 
-        let backplane = health.component("backplane");
-        let edge_id = Uuid::new_v4().to_string();
-        until(&stop, backplane_watch::run(events, fanout, backplane, edge_id));
         until(&stop, subscribe_common(Arc::clone(&shared.channels)));
         until(&stop, watch::close_silent(Arc::clone(&shared)));
         until(&stop, watch::expire_tokens(Arc::clone(&shared)));
         shutdown.tasks().spawn(say_goodbye(Arc::clone(&shared)));
-        Self { shared, shutdown }
+        Ok(Self { shared, shutdown })
     }
 
     /// Accepts clients until the shutdown begins; `router` answers whatever is not the stream.
     ///
     /// # Errors
     /// If the listener fails for good.
-    pub async fn serve(&self, listener: TcpListener, router: Router) -> std::io::Result<()> {
+    pub async fn serve(&self, listener: TcpListener, router: Router) -> io::Result<()> {
         accept::serve(Arc::clone(&self.shared), self.shutdown.tasks().clone(), listener, router).await
     }
 

@@ -1,10 +1,14 @@
 //! Reads the backplane and hands what it says to the fan-out, in order; watches whether it is there.
 
-use std::sync::Arc;
+use std::{
+    io,
+    sync::{Arc, mpsc},
+};
 
-use signal_bus::{Event, Events, Publication};
+use signal_bus::{Bus, Channels, Event, Events, Publication};
 use signal_service::health::Component;
 use signal_wire::envelope::Envelope;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     fanout::{Fanout, Push},
@@ -14,15 +18,37 @@ use crate::{
 /// Messages taken together: what is ready together leaves together.
 const BATCH: usize = 256;
 
+/// Subscribes, and watches until `stop`, on a thread of its own: between a message on the backplane's socket and the
+/// writes to a few clients there is then no other thread to wake.
+pub(crate) fn start(
+    bus: Arc<dyn Bus>,
+    fanout: Arc<Fanout>,
+    health: Component,
+    edge_id: String,
+    stop: CancellationToken,
+) -> io::Result<Arc<dyn Channels>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (sender, receiver) = mpsc::sync_channel(1);
+    std::thread::Builder::new().name("backplane".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            let (channels, events) = bus.subscribe();
+            // Whoever started the thread waits for this.
+            let _ = sender.send(channels);
+            stop.run_until_cancelled(watch(events, &fanout, &health, &edge_id)).await;
+        });
+    })?;
+    receiver.recv().map_err(io::Error::other)
+}
+
 /// Runs until the subscription closes.
-pub(crate) async fn run(mut events: Box<dyn Events>, fanout: Arc<Fanout>, health: Component, edge_id: String) {
+async fn watch(mut events: Box<dyn Events>, fanout: &Arc<Fanout>, health: &Component, edge_id: &str) {
     let mut batch = Vec::new();
     let mut was_lost = false;
     while events.next(&mut batch, BATCH).await {
         let mut pushes = Vec::with_capacity(batch.len());
         for event in batch.drain(..) {
             match event {
-                Event::Message(publication) => pushes.extend(read(&publication, &edge_id)),
+                Event::Message(publication) => pushes.extend(read(&publication, edge_id)),
                 Event::Lost { reason } => {
                     was_lost = true;
                     health.down(reason);

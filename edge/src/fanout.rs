@@ -12,6 +12,7 @@ use signal_wire::{
     envelope::{Envelope, Target},
     message::{self, event},
 };
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::{
@@ -69,6 +70,8 @@ impl Push {
 pub(crate) struct Fanout {
     registry: Arc<Registry>,
     lanes: Box<[Lane]>,
+    /// Where lanes run; messages arrive on a thread of their own.
+    runtime: Handle,
 }
 
 #[derive(Debug, Default)]
@@ -86,9 +89,9 @@ struct LaneState {
 }
 
 impl Fanout {
-    pub(crate) fn new(registry: Arc<Registry>) -> Arc<Self> {
+    pub(crate) fn new(registry: Arc<Registry>, runtime: Handle) -> Arc<Self> {
         let lanes = (0..registry.partitions()).map(|_| Lane::default()).collect();
-        Arc::new(Self { registry, lanes })
+        Arc::new(Self { registry, lanes, runtime })
     }
 
     /// Sends messages in this order. For one caller at a time: the order of two callers' messages would be anybody's.
@@ -112,10 +115,10 @@ impl Fanout {
         if plan.len() <= ON_THE_SPOT {
             by_client(&plan).for_each(|messages| send(messages, batch));
             if let Some(next) = self.lanes[index].finish_turn() {
-                tokio::spawn(Arc::clone(self).run(index, next));
+                self.runtime.spawn(Arc::clone(self).run(index, next));
             }
         } else {
-            tokio::spawn(Arc::clone(self).run_planned(index, batch.to_vec(), plan));
+            self.runtime.spawn(Arc::clone(self).run_planned(index, batch.to_vec(), plan));
         }
     }
 

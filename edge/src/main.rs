@@ -88,7 +88,7 @@ async fn serve(settings: EdgeSettings, bus: RedisBus, keys: Arc<JwkSetClient>) -
     let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
     let serving = health.component("edge");
     let parts = Parts { bus: Arc::new(bus), verifier, health, shutdown: shutdown.clone() };
-    let edge = Edge::start(settings.stream, parts);
+    let edge = Edge::start(settings.stream, parts).context("no thread for the backplane")?;
     tracing::info!(addr = %settings.http.http_addr, version = env!("CARGO_PKG_VERSION"), "edge started");
     serving.up();
     edge.serve(listener, edge.router()).await?;

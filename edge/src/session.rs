@@ -39,12 +39,12 @@ pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, early: Vec<u8>) 
     metrics::sockets(1.0);
     let link = Link::new(socket, shared.settings.outbound_limit);
     let mut reader = Reader::new(early);
-    // Boxed, so that an idle client's task does not have the room that greeting takes.
+    // Boxed, so that an idle client's task does not have the room that greeting and closing take.
     let greeted = Box::pin(greeting::greet(&shared, &link, &mut reader)).await;
     if let Some(member) = greeted {
         live::live(&shared, &member, &mut reader).await;
     }
-    finish(link).await;
+    Box::pin(finish(link)).await;
     metrics::sockets(-1.0);
 }
 

@@ -40,7 +40,8 @@ pub(crate) fn answer(
 /// The raw socket is taken back out of hyper, so that nothing stands between it and the write path.
 fn take_socket(upgraded: Upgraded) -> (TcpStream, Vec<u8>) {
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("the listener hands hyper nothing but TCP sockets");
-    (parts.io.into_inner(), parts.read_buf.into())
+    // A copy of the few bytes that there may be: taken over, they would keep hyper's whole buffer alive with them.
+    (parts.io.into_inner(), parts.read_buf.to_vec())
 }
 
 /// What a request for the stream gets that is no upgrade.

@@ -69,7 +69,7 @@ pub enum StartError {
     Producer(#[from] KafkaError),
     #[error(transparent)]
     Worker(#[from] signal_worker::app::StartError),
-    #[error("the system does not say where it listens")]
+    #[error("the system gives no thread, or does not say where it listens")]
     Io(#[from] io::Error),
 }
 
@@ -137,7 +137,7 @@ pub async fn start(
     };
     let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
     let parts = signal_edge::Parts { bus, verifier, health: health.clone(), shutdown: shutdown.clone() };
-    let edge = Edge::start(settings.stream, parts);
+    let edge = Edge::start(settings.stream, parts)?;
     let serving = tokio::spawn(serve(edge, http, demo, shutdown.clone()));
     Ok(Running { http_addr, admin_addr, health, shutdown, serving, admin, admin_stop, store, _broker: broker })
 }

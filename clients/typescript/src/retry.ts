@@ -5,6 +5,8 @@ import { closeRule } from './close.js';
 export interface End {
   readonly code: number;
   readonly reason: string;
+  /** The edge could not check the token, which says nothing about the token. */
+  readonly unchecked?: boolean | undefined;
 }
 
 export interface RetryContext {
@@ -35,6 +37,7 @@ export function planRetry(end: End, context: RetryContext): RetryPlan {
   const rule = closeRule(end.code);
   const minimumMs = rule.minimumMs ?? 0;
   const delayMs = minimumMs + backoffDelay(context.failures, context.random, context.backoff);
+  if (end.unchecked) return { kind: 'wait', delayMs, hasty: false, sameToken: 'present' };
   switch (rule.retry) {
     case 'never':
       return { kind: 'stop' };

@@ -63,6 +63,7 @@ export class Session {
   #unsentAtLastBeat = 0;
   #cipher: Cipher | undefined;
   #over = false;
+  #unchecked = false;
 
   /** Throws what the WebSocket constructor throws: an address that can never be opened. */
   constructor(options: SessionOptions, hooks: SessionHooks) {
@@ -139,7 +140,9 @@ export class Session {
     const message = parseMessage(raw);
     this.#inspect({ direction: 'in', at, raw, sealed: false }, message);
     if (message.event === 'error') {
-      this.#hooks.problem(new SignalError('edge', errorMessage(message.data)));
+      const text = errorMessage(message.data);
+      this.#unchecked = text === 'Authentication error';
+      this.#hooks.problem(new SignalError('edge', text));
       return;
     }
     if (message.event !== 'connected') throw new SignalError('malformed-frame', 'Only `connected` and `error` may come before sealing');
@@ -206,7 +209,9 @@ export class Session {
   }
 
   #end(end: End, tell?: number): void {
-    if (this.#finish(tell)) this.#hooks.ended(end);
+    if (!this.#finish(tell)) return;
+    const unchecked = this.#unchecked && end.code === CLOSE.AUTHENTICATION_FAILED;
+    this.#hooks.ended(unchecked ? { ...end, unchecked } : end);
   }
 
   #finish(tell?: number): boolean {

@@ -44,6 +44,17 @@ test('4003 with the same token stops after asking once more', async () => {
   assert.deepEqual([asked, s.edge.sockets.length, s.signal.state.code], [2, 1, 4003]);
 });
 
+test('4003 for a token that could not be checked tries the same token again', async () => {
+  const s = scene({ token: 'constant' });
+  await s.authenticating();
+  s.edge.last.say({ event: 'error', data: { message: 'Authentication error' } });
+  await until(() => s.told.errors.length === 1);
+  s.edge.last.drop(4003, 'Authentication failed');
+  await s.is('waiting');
+  await s.retried();
+  assert.equal(s.edge.last.authenticate.token, 'constant');
+});
+
 test('4003 with another token tries that one', async () => {
   const tokens = ['first', 'second'];
   const s = scene({ token: () => tokens.shift() });

@@ -83,7 +83,7 @@ impl TestEdge {
             health: health.clone(),
             shutdown: shutdown.clone(),
         };
-        let edge = Edge::start(stream_settings(variables), parts);
+        let edge = Edge::start(stream_settings(variables), parts).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let serving = edge.clone();

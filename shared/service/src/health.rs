@@ -52,7 +52,7 @@ impl Health {
     }
 
     pub fn is_ready(&self) -> bool {
-        self.components.read().values().all(|status| status.up)
+        all_up(&self.components.read())
     }
 
     /// Returns once every component is up.
@@ -126,9 +126,14 @@ impl Component {
     }
 }
 
+/// A process that has registered nothing yet has only begun to start.
+fn all_up(components: &BTreeMap<&'static str, Status>) -> bool {
+    !components.is_empty() && components.values().all(|status| status.up)
+}
+
 async fn ready(State(health): State<Health>) -> (StatusCode, Json<serde_json::Value>) {
     let components = health.components.read().clone();
-    let ready = components.values().all(|status| status.up);
+    let ready = all_up(&components);
     let (code, status) = if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
     (code, Json(json!({ "status": status, "components": components })))
 }

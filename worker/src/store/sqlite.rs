@@ -14,6 +14,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 use time::OffsetDateTime;
+use tokio::time::{Instant, sleep};
 
 use super::{
     Draft, Kind, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
@@ -25,6 +26,9 @@ const CORE_SCHEMA: &str = include_str!("../../../migrations/core/sqlite/0001_ref
 const MAX_CONNECTIONS: u32 = 4;
 /// A deferred transaction that turns into a writer fails at once when another writes; an immediate one waits.
 const BEGIN: &str = "BEGIN IMMEDIATE";
+/// How long to wait for another writer.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 const MEMBERS: &str = r#"
 SELECT DISTINCT domain, subject_id
@@ -65,7 +69,7 @@ impl SqliteStore {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(Duration::from_secs(5));
+            .busy_timeout(BUSY_TIMEOUT);
         let pool = SqlitePoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(Duration::from_secs(5))
@@ -109,6 +113,24 @@ impl Store for SqliteStore {
     }
 
     async fn migrate(&self, migration: Migration) -> Result<(), StoreError> {
+        // A new file becomes one with a write-ahead log when it is first opened, and whoever opens it just then is
+        // told that it is locked without having waited (sqlite.org/wal.html, "Sometimes queries return SQLITE_BUSY").
+        let deadline = Instant::now() + BUSY_TIMEOUT;
+        loop {
+            match self.apply(migration).await {
+                Err(StoreError::Away(_)) if Instant::now() < deadline => sleep(BUSY_PAUSE).await,
+                result => return result,
+            }
+        }
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl SqliteStore {
+    async fn apply(&self, migration: Migration) -> Result<(), StoreError> {
         let apply = async {
             let mut transaction = self.pool.begin_with(BEGIN).await?;
             if migration == Migration::CoreSchemaAndSeed {
@@ -120,10 +142,6 @@ impl Store for SqliteStore {
             transaction.commit().await
         };
         bounded(apply, classify).await
-    }
-
-    async fn close(&self) {
-        self.pool.close().await;
     }
 }
 

@@ -159,8 +159,12 @@ impl Keeper {
                 }
                 Err(error) => error.to_string(),
             };
-            if !std::mem::replace(&mut reported, true) && links.send(Link::Lost(failure)).await.is_err() {
-                return;
+            if !std::mem::replace(&mut reported, true) {
+                // The address has no credentials in it.
+                let reason = format!("Redis at {}: {failure}", self.client.get_connection_info().addr());
+                if links.send(Link::Lost(reason)).await.is_err() {
+                    return;
+                }
             }
             if links.is_closed() {
                 return;

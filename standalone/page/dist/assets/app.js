@@ -425,6 +425,7 @@ function planRetry(end, context) {
   const rule = closeRule(end.code);
   const minimumMs = rule.minimumMs ?? 0;
   const delayMs = minimumMs + backoffDelay(context.failures, context.random, context.backoff);
+  if (end.unchecked) return { kind: "wait", delayMs, hasty: false, sameToken: "present" };
   switch (rule.retry) {
     case "never":
       return { kind: "stop" };
@@ -503,6 +504,7 @@ var Session = class {
   #unsentAtLastBeat = 0;
   #cipher;
   #over = false;
+  #unchecked = false;
   /** Throws what the WebSocket constructor throws: an address that can never be opened. */
   constructor(options, hooks) {
     this.#options = options;
@@ -571,7 +573,9 @@ var Session = class {
     const message = parseMessage(raw);
     this.#inspect({ direction: "in", at, raw, sealed: false }, message);
     if (message.event === "error") {
-      this.#hooks.problem(new SignalError("edge", errorMessage(message.data)));
+      const text = errorMessage(message.data);
+      this.#unchecked = text === "Authentication error";
+      this.#hooks.problem(new SignalError("edge", text));
       return;
     }
     if (message.event !== "connected") throw new SignalError("malformed-frame", "Only `connected` and `error` may come before sealing");
@@ -632,7 +636,9 @@ var Session = class {
     this.#end({ code: CLOSE.ABNORMAL, reason }, CLOSE.NORMAL);
   }
   #end(end, tell) {
-    if (this.#finish(tell)) this.#hooks.ended(end);
+    if (!this.#finish(tell)) return;
+    const unchecked = this.#unchecked && end.code === CLOSE.AUTHENTICATION_FAILED;
+    this.#hooks.ended(unchecked ? { ...end, unchecked } : end);
   }
   #finish(tell) {
     if (this.#over) return false;

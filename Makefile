@@ -1,0 +1,22 @@
+# Every target is a script in scripts/; this file only names them.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench clean
+
+help: ## Show what can be made
+	@printf 'Signal: the real-time edge of a commerce platform\n\n'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Build and run everything in one process, with the demo page (Rust and a C compiler needed)
+	@scripts/run
+
+test: ## Install what the tests need, then run all of them (some ten minutes from nothing)
+	@scripts/test
+
+lint: ## Check formatting, lints, licences, dependencies and types
+	@scripts/lint
+
+bench: ## Measure memory and CPU per message against the floor (release build)
+	@scripts/bench
+
+clean: ## Remove everything that was built
+	@scripts/clean

@@ -1,0 +1,241 @@
+//! An edge that does what a test says. Streams are pipes in memory, so that a paused clock moves only when everybody
+//! waits.
+
+use std::{io, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use signal_client::{
+    Backoff, Builder, Client, Connected, Disconnect, Event, Events,
+    dial::{Dial, Dialing, Transport},
+};
+use signal_seal::{
+    agreement::{KeyAgreement, Portable, parse_public_key},
+    derive::session_key_v1,
+    v1::{Cipher, Side},
+};
+use signal_wire::{frame::ClientFrame, message, sealed::Sealed};
+use tokio::{
+    io::{DuplexStream, duplex},
+    sync::mpsc,
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream, accept_async,
+    tungstenite::{Message as RawFrame, protocol::CloseFrame},
+};
+
+/// Longer than anything that a client waits for by default.
+const SOON: Duration = Duration::from_secs(1000);
+
+pub(crate) const CLIENT_ID: &str = "0f0e0d0c-0b0a-4908-8706-050403020100";
+
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    timeout(SOON, what).await.expect("it happens before everything has timed out")
+}
+
+/// Where a client's connections come out.
+pub(crate) struct FakeEdge {
+    incoming: mpsc::UnboundedReceiver<DuplexStream>,
+}
+
+/// The client's way to a [`FakeEdge`]; without the edge, connections are refused.
+#[derive(Clone, Debug)]
+pub(crate) struct Pipe {
+    edge: mpsc::UnboundedSender<DuplexStream>,
+    capacity: usize,
+}
+
+impl Dial for Pipe {
+    fn dial<'a>(&'a self, _host: &'a str, _port: u16) -> Dialing<'a> {
+        Box::pin(async move {
+            let (near, far) = duplex(self.capacity);
+            self.edge.send(far).map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
+            Ok(Box::new(near) as Box<dyn Transport>)
+        })
+    }
+}
+
+impl FakeEdge {
+    pub(crate) fn new() -> (Self, Pipe) {
+        Self::with_pipes_of(1024 * 1024)
+    }
+
+    pub(crate) fn with_pipes_of(capacity: usize) -> (Self, Pipe) {
+        let (edge, incoming) = mpsc::unbounded_channel();
+        (Self { incoming }, Pipe { edge, capacity })
+    }
+
+    pub(crate) async fn stream(&mut self) -> DuplexStream {
+        soon(self.incoming.recv()).await.expect("the client has the other end")
+    }
+
+    /// The next connection, upgraded; the client has not said anything yet.
+    pub(crate) async fn accept(&mut self) -> Stranger {
+        Stranger { socket: accept_async(self.stream().await).await.unwrap() }
+    }
+
+    /// The next connection, let in.
+    pub(crate) async fn admit(&mut self) -> Peer {
+        self.accept().await.authenticate().await.admit().await
+    }
+
+    /// Nobody has tried to connect.
+    pub(crate) fn is_left_alone(&mut self) -> bool {
+        self.incoming.try_recv().is_err()
+    }
+}
+
+pub(crate) struct Stranger {
+    pub(crate) socket: WebSocketStream<DuplexStream>,
+}
+
+impl Stranger {
+    pub(crate) async fn authenticate(mut self) -> Applicant {
+        let frame = soon(self.socket.next()).await.unwrap().unwrap();
+        let frame: Value = serde_json::from_str(frame.to_text().unwrap()).unwrap();
+        assert_eq!(frame["event"], "authenticate");
+        assert_eq!(frame["data"]["type"], "Bearer");
+        let text = |name: &str| frame["data"][name].as_str().unwrap().to_owned();
+        Applicant { token: text("token"), public_key: text("publicKey"), socket: self.socket }
+    }
+}
+
+pub(crate) struct Applicant {
+    pub(crate) token: String,
+    pub(crate) public_key: String,
+    pub(crate) socket: WebSocketStream<DuplexStream>,
+}
+
+impl Applicant {
+    pub(crate) async fn admit(self) -> Peer {
+        let pair = Portable::generate().unwrap();
+        let salt = [7; 32];
+        let connected = json!({ "event": "connected", "data": {
+            "id": CLIENT_ID, "userId": 42, "time": "2026-11-23T08:51:04.867Z",
+            "serverPublicKey": signal_wire::connected::encode(&pair.public_key()),
+            "salt": signal_wire::connected::encode(&salt) } });
+        let secret = pair.agree(&parse_public_key(&self.public_key).unwrap()).unwrap();
+        let cipher = Cipher::new(session_key_v1(&secret, &salt), Side::Edge, [1; 4]);
+        let mut peer = Peer { cipher, socket: self.socket };
+        peer.say_raw(&connected.to_string()).await;
+        peer
+    }
+
+    pub(crate) async fn refuse(mut self, said: &str, code: u16, reason: &str) {
+        let error = message::compose_error(said);
+        self.socket.send(RawFrame::text(String::from_utf8(error).unwrap())).await.unwrap();
+        close(&mut self.socket, code, reason).await;
+    }
+}
+
+/// The edge's end of a session.
+pub(crate) struct Peer {
+    cipher: Cipher,
+    pub(crate) socket: WebSocketStream<DuplexStream>,
+}
+
+impl Peer {
+    pub(crate) fn seal(&mut self, plaintext: &str) -> String {
+        let mut sealed = Vec::new();
+        self.cipher.sealer().seal(plaintext.as_bytes(), &mut Vec::new(), &mut sealed);
+        String::from_utf8(sealed).unwrap()
+    }
+
+    pub(crate) async fn push(&mut self, event: &str, data: Value) {
+        self.push_text(&json!({ "event": event, "data": data }).to_string()).await;
+    }
+
+    pub(crate) async fn push_text(&mut self, plaintext: &str) {
+        let sealed = self.seal(plaintext);
+        self.say_raw(&sealed).await;
+    }
+
+    pub(crate) async fn say_raw(&mut self, frame: &str) {
+        soon(self.socket.send(RawFrame::text(frame))).await.unwrap();
+    }
+
+    /// The next frame of the client, pings among them. `None` once it is gone.
+    pub(crate) async fn hear_raw(&mut self) -> Option<RawFrame> {
+        soon(self.socket.next()).await.and_then(Result::ok)
+    }
+
+    /// The next message of the client, which must be sealed with an IV of its half.
+    pub(crate) async fn hear(&mut self) -> Value {
+        loop {
+            match self.hear_raw().await.expect("the client stays") {
+                RawFrame::Text(text) => return serde_json::from_slice(&self.open(&text)).unwrap(),
+                RawFrame::Ping(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn open(&self, text: &str) -> Vec<u8> {
+        let frame = ClientFrame::parse(text.as_bytes()).unwrap();
+        assert_eq!(frame.event, "encrypted", "everything after `connected` is sealed");
+        let sealed = Sealed::parse(frame.data.unwrap().get()).unwrap();
+        let iv: [u8; 12] = signal_wire::connected::decode_exact(&sealed.iv).unwrap();
+        assert!(iv[0] >= 0x80, "the other half of the IVs is the edge's");
+        self.cipher.open(&sealed).unwrap()
+    }
+
+    pub(crate) async fn close(mut self, code: u16) {
+        close(&mut self.socket, code, "").await;
+    }
+}
+
+async fn close(socket: &mut WebSocketStream<DuplexStream>, code: u16, reason: &str) {
+    let frame = CloseFrame { code: code.into(), reason: reason.into() };
+    soon(socket.send(RawFrame::Close(Some(frame)))).await.unwrap();
+    // The client answers a close, or is gone already.
+    while let Some(Ok(_)) = soon(socket.next()).await {}
+}
+
+pub(crate) fn builder(pipe: Pipe) -> Builder {
+    Client::builder("ws://edge.test/stream")
+        .token(|| async { Ok::<_, io::Error>("token-1".to_owned()) })
+        .backoff(Backoff::new(Duration::from_secs(1), Duration::from_secs(8)))
+        .dial_with(pipe)
+}
+
+/// A client that has been let in.
+pub(crate) async fn connected(configure: impl FnOnce(Builder) -> Builder) -> (FakeEdge, Peer, Client, Events) {
+    let (mut edge, pipe) = FakeEdge::new();
+    let (client, mut events) = configure(builder(pipe)).connect().unwrap();
+    let peer = edge.admit().await;
+    expect_connected(&mut events).await;
+    (edge, peer, client, events)
+}
+
+pub(crate) async fn next(events: &mut Events) -> Event {
+    soon(events.next()).await.expect("the client is not closed")
+}
+
+pub(crate) async fn expect_connected(events: &mut Events) -> Connected {
+    match next(events).await {
+        Event::Connected(connected) => connected,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) async fn expect_disconnected(events: &mut Events) -> (Disconnect, Duration) {
+    match next(events).await {
+        Event::Disconnected { cause, retry_in } => (cause, retry_in),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) async fn expect_resync(events: &mut Events) -> String {
+    match next(events).await {
+        Event::Resync { reason } => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) async fn expect_message(events: &mut Events) -> (String, Value) {
+    match next(events).await {
+        Event::Message(message) => (message.event().to_owned(), message.data().unwrap()),
+        other => panic!("{other:?}"),
+    }
+}

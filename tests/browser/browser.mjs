@@ -1,0 +1,48 @@
+// Debian's Chromium, headless, and windows that remember what went wrong in them.
+
+import { existsSync } from 'node:fs';
+import { chromium } from 'playwright-core';
+
+const candidates = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+
+/** Where the browser is, or why the tests cannot run. */
+export function findBrowser() {
+  const path = process.env.CHROMIUM ?? candidates.find(existsSync);
+  if (path !== undefined) return { path };
+  const missing = 'no Chromium (Debian: apt-get install chromium)';
+  if (process.env.CI === 'true') throw new Error(missing);
+  console.log(`skipped: browser tests need Chromium: ${missing}`);
+  return { missing };
+}
+
+export const launch = (executablePath) =>
+  // Root has no sandbox to put Chromium in; on CI everything runs as root.
+  chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
+
+/** A window of its own, with cookies and storage of its own, in which `problems` gathers what nobody should see. */
+export async function openWindow(browser, url) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  const problems = [];
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) problems.push(`console: ${message.text()}`);
+  });
+  page.on('pageerror', (error) => problems.push(`uncaught: ${error.message}`));
+  page.on('requestfailed', (request) => problems.push(`failed: ${request.url()} ${request.failure()?.errorText}`));
+  page.on('response', (answer) => { if (answer.status() >= 400) problems.push(`${answer.status()}: ${answer.url()}`); });
+  await page.addInitScript(() => {
+    window.policyViolations = [];
+    document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
+      window.policyViolations.push(`${violatedDirective}: ${blockedURI}`));
+  });
+  await page.goto(url);
+  const get = (id) => page.getByTestId(id);
+  return {
+    page, context, get,
+    connected: () => page.locator('[data-testid="connection-state"][data-state="connected"]').waitFor(),
+    unread: async () => Number(await get('bell').getAttribute('data-unread')),
+    notifications: () => get('notification').evaluateAll((items) => items.map((item) => item.dataset.eventId)),
+    problems: async () => [...problems, ...(await page.evaluate(() => window.policyViolations)).map((one) => `policy: ${one}`)],
+  };
+}

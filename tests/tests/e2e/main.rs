@@ -1,0 +1,17 @@
+//! End to end: Signal's own binaries against real Postgres, Redis and Apache Kafka.
+//!
+//! One binary, so that all scenarios share one Postgres and one Kafka.
+
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod delivery;
+mod embedded;
+mod emitter;
+mod malformed;
+mod order;
+mod platform;
+mod recovery;
+mod stranger;
+mod tidy;
+mod window;

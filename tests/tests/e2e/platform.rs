@@ -1,0 +1,166 @@
+//! A whole platform for one scenario: its own database, topic, Redis, issuer, edge and worker.
+
+use std::time::Duration;
+
+use redis::AsyncCommands;
+use serde_json::{Value, json};
+use signal_harness::{Database, Issuer, Kafka, Kcat, Launch, Postgres, Record, Redis, Service};
+
+use crate::window::Window;
+
+/// For what a healthy platform does: generous, as two cores run many scenarios at once.
+pub const SOON: Duration = Duration::from_secs(30);
+
+pub struct Platform {
+    pub postgres: &'static Postgres,
+    pub database: Database,
+    pub kafka: &'static Kafka,
+    pub topic: String,
+    pub backplane: Backplane,
+    pub worker: Service,
+}
+
+/// The half that needs neither Kafka nor Postgres: an edge with a Redis and an issuer.
+pub struct Backplane {
+    pub redis: Redis,
+    pub issuer: Issuer,
+    pub edge: Service,
+}
+
+impl Backplane {
+    pub async fn up() -> Backplane {
+        Backplane::with(|edge| edge).await
+    }
+
+    pub async fn with(configure: impl FnOnce(Launch) -> Launch) -> Backplane {
+        let (redis, issuer) = tokio::join!(Redis::launch(), Issuer::launch());
+        let edge = configure(edge(&redis, &issuer)).spawn();
+        edge.wait_ready(SOON).await;
+        Backplane { redis, issuer, edge }
+    }
+
+    /// A person's open window: an authenticated client.
+    pub async fn window(&self, user: &str) -> Window {
+        Window::open(self.edge.http_addr(), &self.issuer.token(user)).await
+    }
+
+    /// Publishes like a sister service, which has a Redis client and nothing of Signal's.
+    pub async fn publish(&self, channel: &str, payload: &[u8]) {
+        publish(&self.redis, &[(channel.to_owned(), payload.to_vec())]).await;
+    }
+}
+
+pub async fn publish(redis: &Redis, messages: &[(String, Vec<u8>)]) {
+    let client = redis::Client::open(redis.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    for (channel, payload) in messages {
+        let _receivers: usize = connection.publish(channel, payload).await.unwrap();
+    }
+}
+
+pub fn edge(redis: &Redis, issuer: &Issuer) -> Launch {
+    Service::edge().env("SIGNAL_REDIS_URL", redis.url()).env("SIGNAL_JWKS_URL", issuer.jwks_url())
+}
+
+pub fn worker(database_url: &str, brokers: &str, topic: &str, redis: &Redis, issuer: &Issuer) -> Launch {
+    Service::worker()
+        .env("SIGNAL_DATABASE_URL", database_url)
+        .env("SIGNAL_KAFKA_BROKERS", brokers)
+        .env("SIGNAL_KAFKA_TOPIC", topic)
+        // A scenario may produce before the group has its assignment.
+        .env("SIGNAL_KAFKA_OFFSET_RESET", "earliest")
+        .env("SIGNAL_REDIS_URL", redis.url())
+        .env("SIGNAL_JWKS_URL", issuer.jwks_url())
+}
+
+/// Core's tables and Signal's seed, by the worker's own subcommand.
+pub async fn migrate(database_url: &str) {
+    let migrate =
+        Service::worker().arg("migrate").arg("--with-core-schema").env("SIGNAL_DATABASE_URL", database_url).run(SOON);
+    migrate.await.expect_success();
+}
+
+/// Makes people members: a group row each, in the domain of an organizer or a merchant.
+pub async fn enrol(postgres: &Postgres, database: &Database, domain: &str, users: &[&str]) {
+    for user in users {
+        let insert = format!(
+            r#"insert into "PolicyDefinition"
+               (id, variant, subject_type, subject_id, target_type, target_id, domain)
+               values ('{domain}/{user}', 'group', 'User', '{user}', 'Role', 'cashier', '{domain}')"#
+        );
+        postgres.sql(database.name(), &insert).await;
+    }
+}
+
+impl Platform {
+    pub async fn up() -> Platform {
+        let (postgres, kafka, backplane) = tokio::join!(Postgres::shared(), Kafka::shared(), Backplane::up());
+        let (database, topic) = tokio::join!(
+            postgres.database_with("core", async |url| migrate(&url).await),
+            kafka.topic("SIGNAL_ACTIVITY_NOTIFICATION", 1),
+        );
+        let Backplane { redis, issuer, .. } = &backplane;
+        let worker =
+            worker(database.url(), &kafka.brokers(), &topic, redis, issuer).env("SIGNAL_KAFKA_GROUP", &topic).spawn();
+        worker.wait_ready(SOON).await;
+        Platform { postgres, database, kafka, topic, backplane, worker }
+    }
+
+    pub async fn window(&self, user: &str) -> Window {
+        self.backplane.window(user).await
+    }
+
+    pub async fn merchant(&self, merchant: &str, users: &[&str]) {
+        enrol(self.postgres, &self.database, &format!("Merchant_{merchant}"), users).await;
+    }
+
+    pub async fn organizer(&self, organizer: &str, users: &[&str]) {
+        enrol(self.postgres, &self.database, &format!("Organizer_{organizer}"), users).await;
+    }
+
+    /// Produces by kcat, keyed as a producer would.
+    pub async fn produce(&self, value: &Value) {
+        self.produce_record(&Record::new(value.to_string()).key("mer-1")).await;
+    }
+
+    pub async fn produce_record(&self, record: &Record) {
+        Kcat::produce(&self.kafka.brokers(), &self.topic, record).await;
+    }
+
+    /// Produces one more event, to exactly these people, and waits until each of their windows
+    /// has it. Kafka, worker, Redis and edge keep the order of a partition, so whatever an
+    /// earlier record sent to a window is there by then, and what is not will never come.
+    pub async fn fence(&self, id: &str, windows: &[&Window]) {
+        let users: Vec<&str> = windows.iter().map(|window| window.user()).collect();
+        self.produce(&payment(id, &json!({ "userIds": users }))).await;
+        for window in windows {
+            window.wait_for_notification(id).await;
+        }
+    }
+
+    /// The recipients of an event, from Postgres, one for each row.
+    pub async fn recipients(&self, event_id: &str) -> Vec<String> {
+        let query =
+            format!(r#"select recipient_id from "ActivityNotification" where event_id = '{event_id}' order by 1"#);
+        let rows = self.postgres.sql(self.database.name(), &query).await;
+        rows.lines().map(str::to_owned).collect()
+    }
+
+    pub async fn rows(&self) -> u64 {
+        let count = r#"select count(*) from "ActivityNotification""#;
+        self.postgres.sql(self.database.name(), count).await.parse().unwrap()
+    }
+}
+
+/// A payment record; `scope` says for whom, and may set any other field.
+pub fn payment(id: &str, scope: &Value) -> Value {
+    let mut event = json!({
+        "id": id, "type": "PAYMENT_SUCCESS", "occurredAt": "2026-11-23T08:00:00.000Z",
+        "data": { "amount": "125000", "currency": "VND", "orderCode": "A-1042",
+                  "paymentMethod": "CARD", "merchantName": "Cà Phê 79" },
+    });
+    for (name, value) in scope.as_object().unwrap() {
+        event[name] = value.clone();
+    }
+    event
+}
