@@ -8,7 +8,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -19,6 +19,8 @@ use crate::{app::Shared, upgrade};
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Enough for a request with a long token in a header; freed once the request is an upgrade.
 const HEADER_BYTES: usize = 16 * 1024;
+/// How long a connection may take to end: a peer that asks and does not read must not hold its place for ever.
+const HTTP_GRACE: Duration = Duration::from_secs(5);
 /// After an error that is not one connection's, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -29,6 +31,7 @@ pub(crate) async fn serve(
     router: Router,
 ) -> io::Result<()> {
     let permits = Arc::new(Semaphore::new(shared.settings.max_connections.min(Semaphore::MAX_PERMITS)));
+    let mut failing = false;
     loop {
         // Taken before accept: whoever is over the limit waits in the kernel's queue and costs nothing here.
         let permit = Arc::clone(&permits).acquire_owned();
@@ -40,12 +43,15 @@ pub(crate) async fn serve(
         let permit = permit.expect("the semaphore is never closed");
         match accepted {
             Ok((socket, _)) => {
+                failing = false;
                 let (shared, sessions, router) = (Arc::clone(&shared), tasks.clone(), router.clone());
                 tasks.spawn(connection(shared, sessions, socket, router, Arc::new(permit)));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections");
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(%error, "cannot accept connections; trying again");
+                }
                 sleep(PAUSE).await;
             }
         }
@@ -65,7 +71,7 @@ async fn connection(
     router: Router,
     permit: Arc<OwnedSemaphorePermit>,
 ) {
-    let stop = shared.stop.clone();
+    let (stop, timeout_after) = (shared.stop.clone(), shared.settings.http_timeout);
     let service = service_fn(move |mut request: Request<Incoming>| {
         let (shared, sessions, router, permit) =
             (Arc::clone(&shared), sessions.clone(), router.clone(), Arc::clone(&permit));
@@ -86,15 +92,15 @@ async fn connection(
             .serve_connection(TokioIo::new(socket), service)
             .with_upgrades()
     );
-    let stopped = tokio::select! {
+    tokio::select! {
         // What a peer does to its own connection is its own affair.
-        _ = &mut serving => false,
-        () = stop.cancelled() => true,
-    };
-    if stopped {
-        serving.as_mut().graceful_shutdown();
-        let _ = serving.await;
+        _ = &mut serving => return,
+        () = stop.cancelled() => {}
+        () = sleep(timeout_after) => {}
     }
+    serving.as_mut().graceful_shutdown();
+    // Whoever does not read its answers within the time is cut off.
+    let _ = timeout(HTTP_GRACE, serving).await;
 }
 
 async fn route(router: Router, request: Request<Incoming>) -> Response<Body> {

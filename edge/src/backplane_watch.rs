@@ -8,6 +8,7 @@ use std::{
 use signal_bus::{Bus, Channels, Event, Events, Publication};
 use signal_service::health::Component;
 use signal_wire::envelope::Envelope;
+use tokio::task::unconstrained;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -34,7 +35,10 @@ pub(crate) fn start(
             let (channels, events) = bus.subscribe();
             // Whoever started the thread waits for this.
             let _ = sender.send(channels);
-            stop.run_until_cancelled(watch(events, &fanout, &health, &edge_id)).await;
+            // Whoever reads from Redis, on this thread too, is let in only once all that was read is handled: else a
+            // flood would pile up between the two, where nothing bounds it.
+            let watching = unconstrained(watch(events, &fanout, &health, &edge_id));
+            stop.run_until_cancelled(watching).await;
         });
     })?;
     receiver.recv().map_err(io::Error::other)

@@ -50,9 +50,13 @@ pub struct StreamSettings {
     #[arg(long, env = "SIGNAL_BUS_SUBSCRIPTION", value_name = "MODE", value_enum, default_value_t)]
     pub bus_subscription: BusSubscription,
 
-    /// Sockets above this wait to be accepted.
+    /// Sockets above this wait to be accepted. Never more than the process may have files open.
     #[arg(long, env = "SIGNAL_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 100_000)]
     pub max_connections: usize,
+
+    /// How long a connection may live that does not become a WebSocket.
+    #[arg(long, env = "SIGNAL_HTTP_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = values::duration)]
+    pub http_timeout: Duration,
 
     /// What may wait for a client that reads slowly; past it the client is closed with 4008.
     #[arg(long, env = "SIGNAL_OUTBOUND_LIMIT", value_name = "SIZE", default_value = "1MiB", value_parser = values::byte_size)]
@@ -104,6 +108,26 @@ impl From<BusSubscription> for Mode {
 
 fn joinable_rooms(text: &str) -> Result<JoinableRooms, String> {
     Ok(JoinableRooms::new(text.split(',').map(str::trim)))
+}
+
+/// Files that are no client's: listeners, the backplane, logs, an operator's look at the metrics.
+const OTHER_FILES: u64 = 64;
+
+impl StreamSettings {
+    /// Asks for as many open files as the process may have, and accepts no more sockets than that leaves room for.
+    pub fn fit_to_open_files(&mut self) -> std::io::Result<()> {
+        let files = rlimit::increase_nofile_limit(u64::MAX)?;
+        let room = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX);
+        if room < self.max_connections {
+            tracing::warn!(
+                open_files = files,
+                connections = room,
+                "SIGNAL_MAX_CONNECTIONS is above what the process may open"
+            );
+            self.max_connections = room;
+        }
+        Ok(())
+    }
 }
 
 /// A timer can't tick every zero seconds.

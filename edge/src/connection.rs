@@ -107,21 +107,19 @@ impl Link {
         self.session.register(cx.waker());
         loop {
             let mut outbox = self.outbox.lock();
-            if !outbox.is_empty() && !outbox.flush(|bytes| self.socket.try_write(bytes)) {
-                drop(outbox);
-                // The readiness that try_write found missing is asked for here, which registers the waker.
-                match self.socket.poll_write_ready(cx) {
-                    Poll::Ready(_) => continue,
-                    Poll::Pending => break,
-                }
-            }
+            let written = outbox.flush(|bytes| self.socket.try_write(bytes));
             if outbox.is_broken() {
                 return Poll::Ready(Turn::Broken);
             }
+            // Whether or not all is written: who does not read would never let it be.
             if !outbox.is_open() {
                 return Poll::Ready(Turn::Closing);
             }
-            break;
+            drop(outbox);
+            // The readiness that try_write found missing is asked for here, which registers the waker.
+            if written || self.socket.poll_write_ready(cx).is_pending() {
+                break;
+            }
         }
         // A peer that is slow to read may still talk.
         self.socket.poll_read_ready(cx).map(|_| Turn::Readable)
@@ -137,6 +135,11 @@ impl Link {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Whether more may be said.
+    pub(crate) fn is_open(&self) -> bool {
+        self.outbox.lock().is_open()
     }
 
     pub(crate) fn socket(&self) -> &TcpStream {
@@ -226,10 +229,23 @@ struct Scratch {
 }
 
 impl Connection {
-    /// Says `connected`, the last message in plaintext, and only then is there a connection that could be pushed to.
-    pub(crate) fn welcome(link: Arc<Link>, connected: &[u8], cipher: Cipher, identity: Identity) -> Arc<Self> {
-        link.send_plain(connected);
-        Arc::new(Self { link, cipher: Mutex::new(cipher), identity, automatic: AtomicU8::new(ALL_AUTOMATIC) })
+    /// Says `connected`, the last message in plaintext, and makes the client known by `register`. Whatever is published
+    /// once the client has heard it finds the client, and nothing overtakes it: pushes need the cipher, which is held
+    /// until it is said.
+    pub(crate) fn welcome(
+        link: Arc<Link>,
+        connected: &[u8],
+        cipher: Cipher,
+        identity: Identity,
+        register: impl FnOnce(&Arc<Self>),
+    ) -> Arc<Self> {
+        let connection =
+            Arc::new(Self { link, cipher: Mutex::new(cipher), identity, automatic: AtomicU8::new(ALL_AUTOMATIC) });
+        let cipher = connection.cipher.lock();
+        register(&connection);
+        connection.link.send_plain(connected);
+        drop(cipher);
+        connection
     }
 
     /// Seals and sends messages, in order, in as few writes as they take.

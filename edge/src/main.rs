@@ -70,9 +70,10 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
     runtime.block_on(serve(cli.settings, bus, keys))
 }
 
-async fn serve(settings: EdgeSettings, bus: RedisBus, keys: Arc<JwkSetClient>) -> anyhow::Result<()> {
+async fn serve(mut settings: EdgeSettings, bus: RedisBus, keys: Arc<JwkSetClient>) -> anyhow::Result<()> {
     let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
     shutdown.on_signal().context("no signal handlers")?;
+    settings.stream.fit_to_open_files().context("the limit of open files")?;
     let metrics = telemetry::metrics();
     let listener = listen::bind(settings.http.http_addr, "SIGNAL_HTTP_ADDR")?;
     let admin_listener = listen::bind(settings.http.admin_addr, "SIGNAL_ADMIN_ADDR")?;

@@ -8,21 +8,39 @@ use crate::connection::{AutomaticRoom, Identity};
 
 /// Rooms that clients may join beside the automatic ones: names, with `{userId}` and a trailing `*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JoinableRooms(Vec<String>);
+pub struct JoinableRooms(Vec<Pattern>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pattern {
+    /// Without the `*`, which is the operator's to write: one in a user's id is a letter like any other.
+    name: String,
+    is_prefix: bool,
+}
+
+const USER_ID: &str = "{userId}";
 
 impl JoinableRooms {
-    pub fn new(patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self(patterns.into_iter().map(Into::into).filter(|pattern| !pattern.is_empty()).collect())
+    pub fn new(patterns: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        let pattern = |text: &str| match text.strip_suffix('*') {
+            Some(prefix) => Pattern { name: prefix.to_owned(), is_prefix: true },
+            None => Pattern { name: text.to_owned(), is_prefix: false },
+        };
+        Self(patterns.into_iter().filter(|text| !text.as_ref().is_empty()).map(|text| pattern(text.as_ref())).collect())
     }
 
     fn allow(&self, user: &UserId, room: &str) -> bool {
-        self.0.iter().any(|pattern| {
-            let pattern = pattern.replace("{userId}", user.text());
-            match pattern.strip_suffix('*') {
-                Some(prefix) => room.starts_with(prefix),
-                None => room == pattern,
-            }
-        })
+        self.0.iter().any(|pattern| pattern.matches(user, room))
+    }
+}
+
+impl Pattern {
+    fn matches(&self, user: &UserId, room: &str) -> bool {
+        // In `team/{userId}/*` an id with a slash would reach below another user's room.
+        if self.name.contains(USER_ID) && user.text().contains('/') {
+            return false;
+        }
+        let name = self.name.replace(USER_ID, user.text());
+        if self.is_prefix { room.starts_with(&name) } else { room == name }
     }
 }
 
@@ -98,6 +116,15 @@ mod tests {
         for name in ["lobby2", "orders", "desk/binh", "desk/an2", "team/binh/x", "*"] {
             assert_eq!(judge_as("an", patterns, name), Wish::Refused(Refusal::Policy), "{name}");
         }
+    }
+
+    #[test]
+    fn a_users_id_is_no_pattern() {
+        for (user, room) in [("*", "desk/binh"), ("bi*", "desk/binh"), ("an/x", "desk/an/x"), ("an/x", "team/an/x/y")] {
+            let wish = judge_as(user, &["desk/{userId}", "team/{userId}/*"], room);
+            assert_eq!(wish, Wish::Refused(Refusal::Policy), "{user} {room}");
+        }
+        assert_eq!(judge_as("bi*", &["desk/{userId}"], "desk/bi*"), Wish::Joinable);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use socket2::SockRef;
 use tokio::{net::TcpStream, time::timeout};
 use tungstenite::{
     Error, Message,
-    error::CapacityError,
+    error::{CapacityError, ProtocolError},
     protocol::{Role, WebSocketConfig, WebSocketContext},
 };
 
@@ -27,8 +27,9 @@ use crate::{
 const READ_BUFFER: usize = 512;
 /// How long a closing connection may take to take what waits, and to close its own end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Messages that are read before others get their turn.
-const MESSAGES_PER_TURN: usize = 32;
+/// Frames of any kind that are read before others get their turn: reading is no wait, so that without it a client that
+/// never stops talking would have a thread to itself.
+const FRAMES_PER_TURN: usize = 32;
 
 /// Serves a socket whose upgrade is answered. `early` is what the client sent behind its request.
 pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, early: Vec<u8>) {
@@ -101,38 +102,43 @@ impl Reader {
         Self(WebSocketContext::from_partially_read(early, Role::Server, Some(config)))
     }
 
-    /// The next data message.
-    fn read(&mut self, link: &Link) -> Result<Message, End> {
+    /// The next frame; `None` for a control frame, which is answered already.
+    fn read(&mut self, link: &Link) -> Result<Option<Message>, End> {
         let mut adapter = Adapter(link);
-        loop {
-            match self.0.read(&mut adapter) {
-                Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
-                    link.heard();
-                    return Ok(message);
-                }
-                Ok(Message::Close(_)) => {
-                    // Lays the answer into the out-buffer; that the state is closed then is no error.
-                    let _ = self.0.flush(&mut adapter);
-                    link.shut();
-                    return Err(End::Gone);
-                }
-                Ok(_) => link.heard(),
-                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return Err(End::Empty),
-                Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => {
-                    return Err(End::Broke(CloseCode::FrameTooLarge));
-                }
-                Err(Error::Utf8(_)) => return Err(End::Broke(CloseCode::InvalidPayload)),
-                Err(Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake)) => {
-                    link.shut();
-                    return Err(End::Gone);
-                }
-                Err(Error::Protocol(_) | Error::Capacity(_)) => {
-                    return Err(End::Broke(CloseCode::WebSocketProtocol));
-                }
-                Err(_) => {
-                    link.shut();
-                    return Err(End::Gone);
-                }
+        match self.0.read(&mut adapter) {
+            Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
+                link.heard();
+                Ok(Some(message))
+            }
+            Ok(Message::Close(_)) => {
+                // Lays the answer into the out-buffer; that the state is closed then is no error.
+                let _ = self.0.flush(&mut adapter);
+                link.shut();
+                Err(End::Gone)
+            }
+            Ok(_) => {
+                link.heard();
+                Ok(None)
+            }
+            Err(error) => Err(End::of(&error, link)),
+        }
+    }
+}
+
+impl End {
+    fn of(error: &Error, link: &Link) -> Self {
+        match error {
+            Error::Io(error) if error.kind() == ErrorKind::WouldBlock => Self::Empty,
+            Error::Capacity(CapacityError::MessageTooLong { .. }) => Self::Broke(CloseCode::FrameTooLarge),
+            Error::Utf8(_) => Self::Broke(CloseCode::InvalidPayload),
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+                link.shut();
+                Self::Gone
+            }
+            Error::Protocol(_) | Error::Capacity(_) => Self::Broke(CloseCode::WebSocketProtocol),
+            _ => {
+                link.shut();
+                Self::Gone
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::{app::Shared, clock, connection::Connection, metrics, registry::Regis
 /// What a token may be late by, as when it was checked.
 const LEEWAY_SECONDS: i64 = 5;
 
-/// Clients by the second in which their token expires. Ids, not connections: who is gone keeps no memory.
+/// Clients by the second in which their token expires. Ids, not connections: who is gone keeps sixteen bytes until then.
 #[derive(Debug, Default)]
 pub(crate) struct Expiries {
     enforced: bool,

@@ -4,6 +4,8 @@
 #[path = "socket/fixture.rs"]
 mod fixture;
 
+#[path = "socket/abuse.rs"]
+mod abuse;
 #[path = "socket/authentication.rs"]
 mod authentication;
 #[path = "socket/backplane.rs"]

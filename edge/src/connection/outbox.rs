@@ -99,7 +99,7 @@ impl Outbox {
         Offered::Waiting
     }
 
-    /// Writes what waits. `Ok(true)` once nothing waits any more.
+    /// Writes what waits; `true` once nothing waits any more.
     pub(crate) fn flush(&mut self, mut write: impl FnMut(&[u8]) -> io::Result<usize>) -> bool {
         while !self.is_empty() {
             match write(&self.pending[self.written..]) {

@@ -6,7 +6,7 @@ use signal_wire::{close::CloseCode, message};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    End, MESSAGES_PER_TURN, Reader,
+    End, FRAMES_PER_TURN, Reader,
     live::Member,
     machine::{self, Before, Greeting},
 };
@@ -23,6 +23,7 @@ type Check<'a> = Pin<Box<dyn Future<Output = Result<Accepted, Denied>> + Send + 
 pub(super) async fn greet<'a>(shared: &'a Arc<Shared>, link: &Arc<Link>, reader: &mut Reader) -> Option<Member> {
     let mut deadline = std::pin::pin!(sleep(shared.settings.authentication_timeout));
     let mut check: Option<(Check<'a>, Instant)> = None;
+    let mut unread = false;
     loop {
         let checked = async {
             match &mut check {
@@ -46,48 +47,68 @@ pub(super) async fn greet<'a>(shared: &'a Arc<Shared>, link: &Arc<Link>, reader:
                 link.close(CloseCode::AuthenticationTimeout);
                 return None;
             }
-            turn = poll_fn(|cx| link.poll_turn(cx)) => {
+            turn = next_turn(link, unread) => {
                 if turn != Turn::Readable {
                     return None;
                 }
-                let offer = read(link, reader, check.is_some()).ok()?;
-                if let Some(offer) = offer {
-                    deadline.as_mut().reset(Instant::now() + shared.settings.handshake_timeout);
-                    let work = Box::pin(async move { authenticate(shared, &offer).await });
-                    check = Some((work, Instant::now()));
-                } else {
-                    tokio::task::yield_now().await;
-                }
+                unread = match read(link, reader, check.is_some()) {
+                    Read::All => false,
+                    Read::Some => true,
+                    Read::Closing => return None,
+                    Read::Offer(offer) => {
+                        deadline.as_mut().reset(Instant::now() + shared.settings.handshake_timeout);
+                        let work = Box::pin(async move { authenticate(shared, &offer).await });
+                        check = Some((work, Instant::now()));
+                        true
+                    }
+                };
             }
         }
     }
 }
 
-/// The link is closing.
-struct Closing;
+/// Waits for something to read; where some is left already, only lets others have their turn.
+async fn next_turn(link: &Link, unread: bool) -> Turn {
+    if !unread {
+        return poll_fn(|cx| link.poll_turn(cx)).await;
+    }
+    tokio::task::yield_now().await;
+    if link.is_open() { Turn::Readable } else { Turn::Closing }
+}
+
+/// How far reading came.
+enum Read {
+    /// Nothing is left for now.
+    All,
+    /// Others are to have their turn.
+    Some,
+    Offer(Offer),
+    Closing,
+}
 
 /// Answers what is there to read, up to an offer.
-fn read(link: &Link, reader: &mut Reader, checking: bool) -> Result<Option<Offer>, Closing> {
+fn read(link: &Link, reader: &mut Reader, checking: bool) -> Read {
     let greeting = if checking { Greeting::Checking } else { Greeting::Fresh };
-    for _ in 0..MESSAGES_PER_TURN {
+    for _ in 0..FRAMES_PER_TURN {
         match reader.read(link) {
-            Ok(message) => match machine::before(&message.into_data(), greeting) {
+            Ok(None) => {}
+            Ok(Some(message)) => match machine::before(&message.into_data(), greeting) {
                 Before::Silence => {}
                 Before::Error(text) => {
                     metrics::inbound_refused("unauthenticated");
                     link.send_plain(&message::compose_error(text));
                 }
-                Before::Authenticate(data) => return Ok(Some(data.into())),
+                Before::Authenticate(data) => return Read::Offer(data.into()),
             },
-            Err(End::Empty) => return Ok(None),
-            Err(End::Gone) => return Err(Closing),
+            Err(End::Empty) => return Read::All,
+            Err(End::Gone) => return Read::Closing,
             Err(End::Broke(code)) => {
                 link.close(code);
-                return Err(Closing);
+                return Read::Closing;
             }
         }
     }
-    Ok(None)
+    Read::Some
 }
 
 fn settle(shared: &Arc<Shared>, link: &Arc<Link>, verdict: Result<Accepted, Denied>, took: Duration) -> Option<Member> {

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use signal_wire::{close::CloseCode, envelope::Target, message::error};
 
 use super::{
-    End, MESSAGES_PER_TURN, Reader,
+    End, FRAMES_PER_TURN, Reader,
     machine::{self, After, Wrapping},
 };
 use crate::{
@@ -30,8 +30,8 @@ impl Member {
     /// Welcomes the client and lets pushes see it.
     pub(super) fn enter(shared: &Arc<Shared>, link: &Arc<Link>, accepted: Accepted) -> Self {
         let Accepted { identity, cipher, connected, presence } = accepted;
-        let connection = Connection::welcome(Arc::clone(link), &connected, cipher, identity);
-        shared.registry.insert(&connection);
+        let register = |connection: &Arc<Connection>| shared.registry.insert(connection);
+        let connection = Connection::welcome(Arc::clone(link), &connected, cipher, identity, register);
         shared.expiries.watch(&connection);
         metrics::connections(1.0);
         // The stop may have closed everybody between the check and the registration.
@@ -57,30 +57,39 @@ impl Drop for Member {
 /// Returns once the link is closing.
 pub(super) async fn live(shared: &Shared, member: &Member, reader: &mut Reader) {
     let connection = &member.connection;
-    // What came along with the offer is in tungstenite's buffer, where no readiness tells of it.
-    while read(shared, connection, reader) {
-        let turn = poll_fn(|cx| connection.link().poll_turn(cx)).await;
-        if turn != Turn::Readable {
-            return;
+    // It reads first: what came along with the offer is in tungstenite's buffer, where no readiness tells of it.
+    loop {
+        match read(shared, connection, reader) {
+            Read::All if poll_fn(|cx| connection.link().poll_turn(cx)).await == Turn::Readable => {}
+            Read::Some if connection.link().is_open() => tokio::task::yield_now().await,
+            _ => return,
         }
     }
 }
 
-/// Handles what is there to read; `false` once the link is closing.
-fn read(shared: &Shared, connection: &Arc<Connection>, reader: &mut Reader) -> bool {
-    loop {
-        for _ in 0..MESSAGES_PER_TURN {
-            match reader.read(connection.link()) {
-                Ok(message) => handle(shared, connection, &message.into_data(), Wrapping::Plain),
-                Err(End::Empty) => return true,
-                Err(End::Gone) => return false,
-                Err(End::Broke(code)) => {
-                    connection.close(code);
-                    return false;
-                }
+/// How far reading came.
+enum Read {
+    /// Nothing is left for now.
+    All,
+    /// Others are to have their turn.
+    Some,
+    Closing,
+}
+
+fn read(shared: &Shared, connection: &Arc<Connection>, reader: &mut Reader) -> Read {
+    for _ in 0..FRAMES_PER_TURN {
+        match reader.read(connection.link()) {
+            Ok(None) => {}
+            Ok(Some(message)) => handle(shared, connection, &message.into_data(), Wrapping::Plain),
+            Err(End::Empty) => return Read::All,
+            Err(End::Gone) => return Read::Closing,
+            Err(End::Broke(code)) => {
+                connection.close(code);
+                return Read::Closing;
             }
         }
     }
+    Read::Some
 }
 
 fn handle(shared: &Shared, connection: &Arc<Connection>, message: &[u8], wrapping: Wrapping) {

@@ -265,3 +265,27 @@ async fn what_is_no_upgrade_gets_an_answer() {
     assert_eq!(answer.status, 404);
     assert!(answer.body.contains("\"requestId\""), "{}", answer.body);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_published_after_connected_is_heard() {
+    let edge = std::sync::Arc::new(TestEdge::start(&[]).await);
+    let clients: Vec<_> = (0..16)
+        .map(|n| {
+            let edge = std::sync::Arc::clone(&edge);
+            tokio::spawn(async move {
+                let user = format!("user-{n}");
+                for round in 0..40 {
+                    let mut socket = edge.open().await;
+                    socket.offer(&edge.issuer.token(&user)).await;
+                    let connected = socket.hear_frame().await.unwrap();
+                    edge.say(Target::User(&user), "first", json!(round)).await;
+                    socket.accept_frame(&connected);
+                    assert_eq!(socket.hear().await, json!({"event": "first", "data": round}));
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+}

@@ -167,7 +167,13 @@ impl Socket {
     }
 
     pub(crate) async fn accept(&mut self) -> Value {
-        let connected = self.hear().await;
+        let connected = self.hear_frame().await.unwrap();
+        self.accept_frame(&connected)
+    }
+
+    /// Takes `connected` as it crossed the wire.
+    pub(crate) fn accept_frame(&mut self, connected: &str) -> Value {
+        let connected: Value = serde_json::from_str(connected).unwrap();
         assert_eq!(connected["event"], "connected", "{connected}");
         let data = &connected["data"];
         let server_key = parse_public_key(data["serverPublicKey"].as_str().unwrap()).unwrap();

@@ -38,7 +38,8 @@ enum Request {
 
 /// What the task tells the reading end beside the messages themselves.
 enum Link {
-    Up(PubSubStream),
+    /// A connection; the sender is dropped when its stream ends.
+    Up(PubSubStream, oneshot::Sender<()>),
     Lost(String),
     Restored,
 }
@@ -76,7 +77,7 @@ impl Channels for RedisChannels {
 
 struct RedisEvents {
     links: mpsc::Receiver<Link>,
-    stream: Option<PubSubStream>,
+    stream: Option<(PubSubStream, oneshot::Sender<()>)>,
 }
 
 #[async_trait]
@@ -85,7 +86,7 @@ impl Events for RedisEvents {
         loop {
             let message = async {
                 match &mut self.stream {
-                    Some(stream) => stream.next().await,
+                    Some((stream, _)) => stream.next().await,
                     None => std::future::pending().await,
                 }
             };
@@ -99,14 +100,14 @@ impl Events for RedisEvents {
                     events.push(event(&message));
                     let at_hand = |stream: &mut PubSubStream| stream.next().now_or_never().flatten();
                     while events.len() < max
-                        && let Some(message) = self.stream.as_mut().and_then(at_hand)
+                        && let Some(message) = self.stream.as_mut().and_then(|(stream, _)| at_hand(stream))
                     {
                         events.push(event(&message));
                     }
                     return true;
                 }
                 link = self.links.recv() => match link {
-                    Some(Link::Up(stream)) => self.stream = Some(stream),
+                    Some(Link::Up(stream, ended)) => self.stream = Some((stream, ended)),
                     Some(Link::Lost(reason)) => {
                         self.stream = None;
                         events.push(Event::Lost { reason });
@@ -192,7 +193,8 @@ impl Keeper {
     ) -> Result<String, Closed> {
         let mut answers = FuturesUnordered::new();
         let waiters = self.confirmations.reset();
-        links.send(Link::Up(stream)).await.map_err(|_| Closed)?;
+        let (end, mut ended) = oneshot::channel();
+        links.send(Link::Up(stream, end)).await.map_err(|_| Closed)?;
         self.subscribe_all(&sink, &mut answers);
         for waiter in waiters {
             self.confirmations.wait(waiter);
@@ -221,6 +223,7 @@ impl Keeper {
                     }
                     self.apply(requests.drain(..), &sink, &mut answers);
                 }
+                _ = &mut ended => break "the connection was closed".to_owned(),
                 _ = pings.tick() => answers.push(ping(sink.clone())),
                 () = links.closed() => return Err(Closed),
             }
