@@ -12,21 +12,32 @@ use tokio::{
 };
 use tokio_tungstenite::MaybeTlsStream;
 
-use crate::fixture::{SOON, TestEdge, counted};
+use crate::fixture::{SOON, Socket, TestEdge, counted};
 
 /// Longer than a closing connection is given.
 const LATER: Duration = Duration::from_secs(20);
 
 /// An edge on threads of its own, so that pinning them stops neither the clients nor the clock of the test.
-async fn edge_apart(variables: &'static [(&str, &str)]) -> (Runtime, TestEdge) {
+async fn edge_apart(variables: &'static [(&str, &str)]) -> (Apart, TestEdge) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let edge = runtime.spawn(TestEdge::start(variables)).await.unwrap();
-    (runtime, edge)
+    (Apart(Some(runtime)), edge)
+}
+
+/// Does not wait for threads that are pinned: a test that fails because they are must end all the same.
+struct Apart(Option<Runtime>);
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// Writes these bytes without end; ends when the edge takes no more.
-async fn flood(edge: &TestEdge, frame: &[u8]) -> tokio::task::JoinHandle<()> {
-    let mut socket = edge.open().await.socket;
+fn flood(socket: Socket, frame: &[u8]) -> tokio::task::JoinHandle<()> {
+    let mut socket = socket.socket;
     let frames = frame.repeat(4096);
     tokio::spawn(async move {
         let MaybeTlsStream::Plain(stream) = socket.get_mut() else { panic!("no plain socket") };
@@ -36,21 +47,25 @@ async fn flood(edge: &TestEdge, frame: &[u8]) -> tokio::task::JoinHandle<()> {
 
 #[tokio::test]
 async fn who_never_stops_talking_has_no_thread_to_itself() {
-    let (runtime, edge) = edge_apart(&[("SIGNAL_AUTHENTICATION_TIMEOUT", "2s")]).await;
+    let (_apart, edge) = edge_apart(&[("SIGNAL_AUTHENTICATION_TIMEOUT", "2s")]).await;
     let ping = [0x89, 0x80, 0, 0, 0, 0];
     let heartbeat = [&[0x81, 0x95, 0, 0, 0, 0][..], br#"{"event":"heartbeat"}"#].concat();
-    let floods = [&ping[..], &ping, &ping, &heartbeat, &heartbeat];
-    let mut flooders = Vec::new();
-    for frame in floods {
-        flooders.push(flood(&edge, frame).await);
+    let mut strangers = Vec::new();
+    let mut known = Vec::new();
+    for frame in [&ping[..], &ping, &heartbeat] {
+        strangers.push(flood(edge.open().await, frame));
+        known.push(flood(edge.client("flooder").await.socket, frame));
     }
     let mut client = tokio::time::timeout(SOON, edge.client("an")).await.expect("a client is not served");
     edge.say(Target::User("an"), "hello", json!(1)).await;
     assert_eq!(client.socket.hear().await["event"], "hello");
-    for flooder in flooders {
-        tokio::time::timeout(LATER, flooder).await.expect("the authentication timeout holds").unwrap();
+    for stranger in strangers {
+        tokio::time::timeout(LATER, stranger).await.expect("the authentication timeout holds").unwrap();
     }
-    runtime.shutdown_background();
+    edge.shutdown.trigger();
+    for flooder in known {
+        tokio::time::timeout(LATER, flooder).await.expect("the stop holds").unwrap();
+    }
 }
 
 #[tokio::test]
