@@ -58,11 +58,12 @@ async fn finish(link: Arc<Link>) {
         if SockRef::from(link.socket()).shutdown(Shutdown::Write).is_err() {
             return;
         }
-        let mut discarded = [0; 512];
+        let mut discarded = [0; 4096];
         loop {
             match link.socket().try_read(&mut discarded) {
                 Ok(0) => break,
-                Ok(_) => {}
+                // As when reading for good: without it the time would never be over for who never stops talking.
+                Ok(_) => tokio::task::yield_now().await,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     if link.socket().readable().await.is_err() {
                         break;
