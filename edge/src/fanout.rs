@@ -25,6 +25,11 @@ use crate::{
 const ON_THE_SPOT: usize = 64;
 /// A lane's task lets others run after so many clients.
 const CLIENTS_PER_TURN: usize = 32;
+/// A plan takes no further message once it has so many entries: what a batch costs in memory does not depend on how many
+/// messages wait for how many clients.
+const PLAN_ENTRIES: usize = 64 * 1024;
+/// What a message costs in a lane beside its text.
+const PUSH_BYTES: usize = 256;
 /// What a lane that does not keep up may hold; past it messages are dropped and its clients told to read again.
 const LANE_BYTES: usize = 32 * 1024 * 1024;
 
@@ -111,56 +116,56 @@ impl Fanout {
     }
 
     fn start(self: &Arc<Self>, index: usize, batch: &[Arc<Push>]) {
-        let plan = self.plan(index, batch);
-        if plan.len() <= ON_THE_SPOT {
+        let (plan, planned) = self.plan(index, batch);
+        if planned == batch.len() && plan.len() <= ON_THE_SPOT {
+            metrics::messages_out(plan.len());
             by_client(&plan).for_each(|messages| send(messages, batch));
             if let Some(next) = self.lanes[index].finish_turn() {
                 self.runtime.spawn(Arc::clone(self).run(index, next));
             }
         } else {
-            self.runtime.spawn(Arc::clone(self).run_planned(index, batch.to_vec(), plan));
+            self.runtime.spawn(Arc::clone(self).run(index, batch.to_vec()));
         }
     }
 
-    async fn run(self: Arc<Self>, index: usize, batch: Vec<Arc<Push>>) {
-        let plan = self.plan(index, &batch);
-        self.run_planned(index, batch, plan).await;
-    }
-
     /// Sends batch after batch until the lane is empty.
-    async fn run_planned(self: Arc<Self>, index: usize, mut batch: Vec<Arc<Push>>, mut plan: Plan) {
+    async fn run(self: Arc<Self>, index: usize, mut batch: Vec<Arc<Push>>) {
         loop {
-            let mut clients = 0;
-            for messages in by_client(&plan) {
-                send(messages, &batch);
-                clients += 1;
-                if clients % CLIENTS_PER_TURN == 0 {
+            let mut rest = &batch[..];
+            while !rest.is_empty() {
+                let (plan, planned) = self.plan(index, rest);
+                metrics::messages_out(plan.len());
+                for turn in by_client(&plan).collect::<Vec<_>>().chunks(CLIENTS_PER_TURN) {
+                    turn.iter().for_each(|messages| send(messages, rest));
                     tokio::task::yield_now().await;
                 }
+                rest = &rest[planned..];
             }
             batch = match self.lanes[index].finish_turn() {
                 Some(next) => next,
                 None => return,
             };
-            plan = self.plan(index, &batch);
         }
     }
 
-    /// Who gets which messages of the batch, each client's together and in order.
-    fn plan(&self, index: usize, batch: &[Arc<Push>]) -> Plan {
+    /// Who gets which messages, each client's together and in order; and how many messages of the batch that covers,
+    /// at least one.
+    fn plan(&self, index: usize, batch: &[Arc<Push>]) -> (Plan, usize) {
         let mut plan = Plan::new();
-        for (number, push) in batch.iter().enumerate() {
+        let mut planned = 0;
+        while planned < batch.len() && plan.len() < PLAN_ENTRIES {
+            let push = &batch[planned];
             self.registry.audience(index, push.target(), |connection| {
                 if !push.exclude.contains(&connection.identity.id) {
-                    plan.push((Arc::clone(connection), number));
+                    plan.push((Arc::clone(connection), planned));
                 }
             });
+            planned += 1;
         }
-        if batch.len() > 1 {
+        if planned > 1 {
             plan.sort_unstable_by_key(|(connection, number)| (Arc::as_ptr(connection).addr(), *number));
         }
-        metrics::messages_out(plan.len());
-        plan
+        (plan, planned)
     }
 }
 
@@ -184,11 +189,12 @@ impl Lane {
             return true;
         }
         for push in batch {
-            if state.bytes + push.plaintext.len() > LANE_BYTES {
+            let bytes = push.plaintext.len() + PUSH_BYTES;
+            if state.bytes + bytes > LANE_BYTES {
                 state.lagged = true;
                 metrics::dropped("fanout_lag");
             } else {
-                state.bytes += push.plaintext.len();
+                state.bytes += bytes;
                 state.queue.push(Arc::clone(push));
             }
         }
@@ -235,7 +241,7 @@ mod tests {
         let lane = Lane::default();
         assert!(lane.take_turn(&[push(1)]));
         for _ in 0..4 {
-            lane.take_turn(&[push(LANE_BYTES / 3)]);
+            lane.take_turn(&[push(LANE_BYTES / 3 - PUSH_BYTES)]);
         }
         let next = lane.finish_turn().unwrap();
         assert_eq!(next.len(), 4, "three fit, the fourth is dropped, and a resync takes its place");
