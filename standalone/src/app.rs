@@ -16,21 +16,23 @@ use signal_service::{
 };
 use signal_worker::{
     config::PipelineSettings,
-    consume::OffsetReset,
+    consume::{self, OffsetReset},
     store::{self, Migration, OpenError, Store, StoreError},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    config::{NotLoopback, Settings},
+    config::{NotLoopback, Settings, TakenPath},
     demo::{self, Demo, Embedded, payments::Payments},
     embedded::{
+        backlog::Backlog,
         broker::{BrokerError, EmbeddedBroker},
         data_dir::{DataDir, DataDirError},
         database,
         issuer::{Issuer, IssuerError},
     },
+    worker_stop::WorkerStop,
 };
 
 const DATABASE_FILE: &str = "signal.db";
@@ -47,6 +49,8 @@ const PROMPT_FETCH: &str = "fetch.wait.max.ms=10";
 pub enum StartError {
     #[error(transparent)]
     Reach(#[from] NotLoopback),
+    #[error(transparent)]
+    StreamPath(#[from] TakenPath),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
@@ -66,7 +70,9 @@ pub enum StartError {
     #[error(transparent)]
     Broker(#[from] BrokerError),
     #[error("the Kafka client refuses the settings of the payment form's producer")]
-    Producer(#[from] KafkaError),
+    Producer(#[source] KafkaError),
+    #[error("the Kafka client refuses the settings with which a stop looks at the embedded broker")]
+    Backlog(#[source] KafkaError),
     #[error(transparent)]
     Worker(#[from] signal_worker::app::StartError),
     #[error("the system gives no thread, or does not say where it listens")]
@@ -84,6 +90,7 @@ pub struct Running {
     admin: JoinHandle<io::Result<()>>,
     admin_stop: CancellationToken,
     store: Arc<dyn Store>,
+    worker: WorkerStop,
     _broker: Option<EmbeddedBroker>,
 }
 
@@ -97,6 +104,7 @@ pub async fn start(
     mut say: impl FnMut(&str, &str),
 ) -> Result<Running, StartError> {
     settings.own.check_reach()?;
+    settings.check_stream_path()?;
     let http = listen::bind(settings.own.http_addr, "SIGNAL_HTTP_ADDR")?;
     let admin_listener = listen::bind(settings.own.admin_addr, "SIGNAL_ADMIN_ADDR")?;
     let (http_addr, admin_addr) = (http.local_addr()?, admin_listener.local_addr()?);
@@ -119,27 +127,55 @@ pub async fn start(
     let (issuer, keys) = tokens(&settings, &dir, &health, &mut say)?;
     let (broker, pipeline) = broker(&settings, &mut say).await?;
 
-    let worker = signal_worker::app::Parts {
+    let in_flight = TaskTracker::new();
+    let backlog = broker.as_ref().map(|broker| backlog(broker, &pipeline)).transpose()?;
+    let deadline = settings.shutdown.shutdown_deadline;
+    let worker = WorkerStop::new(&shutdown, deadline, in_flight.clone(), backlog);
+    let parts = signal_worker::app::Parts {
         bus: Arc::clone(&bus),
         store: Arc::clone(&store),
         health: health.clone(),
-        shutdown: shutdown.clone(),
+        shutdown: worker.shutdown(),
+        broker_id: broker.as_ref().map(|broker| broker.id().to_owned()),
     };
-    signal_worker::app::start(&pipeline, worker)?;
+    signal_worker::app::start(&pipeline, parts)?;
 
     let demo = Demo {
         stream_path: settings.stream.stream_path.clone(),
         base_path: settings.own.base_path.clone(),
         embedded,
         issuer,
-        payments: payments(&pipeline, settings.pipeline.kafka_properties.as_ref())?,
+        payments: payments(&pipeline, settings.pipeline.kafka_properties.as_ref(), shutdown.token(), in_flight)?,
         allow_remote: settings.own.allow_remote,
     };
     let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
     let parts = signal_edge::Parts { bus, verifier, health: health.clone(), shutdown: shutdown.clone() };
     let edge = Edge::start(settings.stream, parts)?;
     let serving = tokio::spawn(serve(edge, http, demo, shutdown.clone()));
-    Ok(Running { http_addr, admin_addr, health, shutdown, serving, admin, admin_stop, store, _broker: broker })
+    Ok(Running { http_addr, admin_addr, health, shutdown, serving, admin, admin_stop, store, worker, _broker: broker })
+}
+
+/// Whether `start` could begin with these settings. To be called within a runtime.
+///
+/// # Errors
+/// What `start` would refuse them with.
+pub fn check(settings: &Settings) -> Result<(), StartError> {
+    settings.own.check_reach()?;
+    settings.check_stream_path()?;
+    if let Some(url) = &settings.database.database_url {
+        store::open(url)?;
+    }
+    backplane(settings, &mut |_, _| ())?;
+    if let Some(url) = &settings.auth.jwks_url {
+        JwkSetClient::new(url, JwkSetOptions::default())?;
+    }
+    let mut pipeline = settings.pipeline.clone();
+    // Where the broker is embedded: nobody has to be there.
+    pipeline.kafka_brokers.get_or_insert_with(|| "127.0.0.1:1".to_owned());
+    let consume = pipeline.consume().expect("brokers have just been set");
+    consume::check(&consume).map_err(signal_worker::app::StartError::from)?;
+    payments(&pipeline, pipeline.kafka_properties.as_ref(), CancellationToken::new(), TaskTracker::new())?;
+    Ok(())
 }
 
 /// A process that accepts nobody any more is of no use: it stops.
@@ -216,8 +252,18 @@ async fn broker(
     Ok((Some(broker), pipeline))
 }
 
+fn backlog(broker: &EmbeddedBroker, pipeline: &PipelineSettings) -> Result<Backlog, StartError> {
+    let (group, topic) = (pipeline.kafka_group.as_str(), pipeline.kafka_topic.as_str());
+    Backlog::new(broker.bootstrap_servers(), group, topic).map_err(StartError::Backlog)
+}
+
 /// `properties` are those that were set, not those that the consumer of an embedded broker needs beside them.
-fn payments(pipeline: &PipelineSettings, properties: Option<&Secret>) -> Result<Payments, StartError> {
+fn payments(
+    pipeline: &PipelineSettings,
+    properties: Option<&Secret>,
+    stop: CancellationToken,
+    in_flight: TaskTracker,
+) -> Result<Payments, StartError> {
     let mut config = ClientConfig::new();
     config.set("client.id", "signal-demo");
     config.set("bootstrap.servers", pipeline.kafka_brokers.clone().unwrap_or_default());
@@ -226,7 +272,7 @@ fn payments(pipeline: &PipelineSettings, properties: Option<&Secret>) -> Result<
     for (name, value) in values::pairs(properties).unwrap_or_default() {
         config.set(name, value);
     }
-    Ok(Payments::new(config, pipeline.kafka_topic.as_str().to_owned())?)
+    Payments::new(config, pipeline.kafka_topic.as_str().to_owned(), stop, in_flight).map_err(StartError::Producer)
 }
 
 impl Running {
@@ -240,10 +286,10 @@ impl Running {
         self.shutdown.token().cancelled().await;
         // It stops by the same token; a panic in it has been reported.
         let _ = self.serving.await;
-        let outcome = self.shutdown.drain().await;
+        let (edge, worker) = tokio::join!(self.shutdown.drain(), self.worker.stop());
         self.store.close().await;
         self.admin_stop.cancel();
         let _ = self.admin.await;
-        outcome
+        if edge == Drain::Finished { worker } else { edge }
     }
 }

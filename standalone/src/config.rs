@@ -81,6 +81,38 @@ pub struct NotLoopback {
     addr: SocketAddr,
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("SIGNAL_STREAM_PATH is {path}, where this process answers something else ({taken}); the default is /stream")]
+pub struct TakenPath {
+    path: String,
+    taken: String,
+}
+
+/// What the demo answers, each with all that is below it.
+const DEMO_PATHS: [&str; 3] = ["/demo", "/assets", "/.well-known"];
+
+impl Settings {
+    /// # Errors
+    /// If the stream is where the page, the demo's API or the REST API is.
+    pub fn check_stream_path(&self) -> Result<(), TakenPath> {
+        let path = self.stream.stream_path.as_str();
+        let below =
+            |prefix: &&str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        // `/` is kept without its slash.
+        let taken = if path.is_empty() {
+            "/ is the page"
+        } else if let Some(prefix) = DEMO_PATHS.iter().copied().find(|prefix| below(prefix)) {
+            prefix
+        } else if path == self.own.base_path {
+            "SIGNAL_BASE_PATH"
+        } else {
+            return Ok(());
+        };
+        let path = if path.is_empty() { "/" } else { path };
+        Err(TakenPath { path: path.to_owned(), taken: taken.to_owned() })
+    }
+}
+
 impl OwnSettings {
     pub fn log_settings(&self) -> LogSettings {
         LogSettings { log: self.log.clone(), log_format: self.log_format }

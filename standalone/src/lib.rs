@@ -10,12 +10,14 @@
 //! | broker | librdkafka's in-process broker, which forgets with the process | `SIGNAL_KAFKA_BROKERS` |
 //! | issuer | an ES256 key of its own, tokens for the demo's people | `SIGNAL_JWKS_URL` |
 //!
-//! [`app`] wires; [`config`] says what can be set; [`demo`] is the page and its API;
-//! [`embedded`] has the parts. The demo signs anybody in as anybody, which is why the
-//! binary listens on loopback unless it is told otherwise in as many words.
+//! [`app`] wires; [`worker_stop`] ends the worker behind all that feeds it; [`config`] says
+//! what can be set; [`demo`] is the page and its API; [`embedded`] has the parts. The demo
+//! signs anybody in as anybody, which is why the binary listens on loopback unless it is
+//! told otherwise in as many words.
 
 pub mod app;
 pub mod config;
 pub mod demo;
 pub mod embedded;
 pub mod reference;
+pub mod worker_stop;

@@ -45,7 +45,11 @@ fn execute(settings: Settings, source: &Source) -> anyhow::Result<()> {
             if !unknown.is_empty() {
                 bail!("{}", unknown.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
             }
-            settings.own.check_reach()?;
+            telemetry::init_logs(&settings.own.log_settings())?;
+            // Some parts ask for a runtime even if they do nothing on it.
+            let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
+            let _context = runtime.enter();
+            app::check(&settings)?;
             say(format_args!("the settings can be used"))
         }
         None => {

@@ -1,6 +1,8 @@
 //! The reference in `docs` and what the binaries say of themselves are one thing.
 
-use std::path::Path;
+#![allow(clippy::unwrap_used)]
+
+use std::{path::Path, process::Command};
 
 use signal_standalone::reference;
 
@@ -29,5 +31,51 @@ fn every_binary_is_in_it_with_its_own_settings() {
         "| `SIGNAL_DATA_DIR` |",
     ] {
         assert!(text.contains(part), "{part}");
+    }
+}
+
+/// Whether `signal check-config` is content with the variables, and what it says.
+fn check(variables: &[(&str, &str)]) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_signal"));
+    let output = command.arg("check-config").env_clear().envs(variables.iter().copied()).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn settings_that_cannot_be_used_fail_the_check() {
+    for (name, value, said) in [
+        ("SIGNAL_REDIS_URL", "nonsense", "SIGNAL_REDIS_URL"),
+        ("SIGNAL_DATABASE_URL", "mysql://u:hunter2@db/x", "SIGNAL_DATABASE_URL"),
+        ("SIGNAL_JWKS_URL", "hunter2", "SIGNAL_JWKS_URL"),
+        ("SIGNAL_KAFKA_PROPERTIES", "hunter2", "SIGNAL_KAFKA_PROPERTIES"),
+        ("SIGNAL_KAFKA_PROPERTIES", "sasl.passwort=hunter2", "sasl.passwort"),
+        ("SIGNAL_LOG", "foo=bar=baz", "SIGNAL_LOG"),
+        ("SIGNAL_STREAM_PATH", "/", "SIGNAL_STREAM_PATH is /, "),
+        ("SIGNAL_STREAM_PATH", "/demo/stream", "SIGNAL_STREAM_PATH is /demo/stream, "),
+        ("SIGNAL_STREAM_PATH", "/v1/api/signal", "SIGNAL_BASE_PATH"),
+        ("SIGNAL_HTTP_ADDR", "0.0.0.0:1", "--allow-remote"),
+        ("SIGNAL_REDIS_URI", "x", "SIGNAL_REDIS_URL"),
+    ] {
+        let (content, message) = check(&[(name, value)]);
+        assert!(!content && message.contains(said), "{name}={value}: {message}");
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+}
+
+#[test]
+fn settings_that_can_be_used_pass_it_whether_or_not_anybody_is_there() {
+    let real = [
+        ("SIGNAL_REDIS_URL", "redis://u:p@127.0.0.1:1/2"),
+        ("SIGNAL_DATABASE_URL", "postgres://u:p@127.0.0.1:1/x"),
+        ("SIGNAL_JWKS_URL", "http://127.0.0.1:1/jwks"),
+        ("SIGNAL_KAFKA_BROKERS", "127.0.0.1:1"),
+        ("SIGNAL_KAFKA_PROPERTIES", "security.protocol=plaintext"),
+        ("SIGNAL_STREAM_PATH", "/demonstration"),
+        ("SIGNAL_LOG", "info,signal_edge=debug"),
+    ];
+    for variables in [&real[..], &[]] {
+        let (content, message) = check(variables);
+        assert!(content && message.contains("can be used"), "{message}");
     }
 }

@@ -4,6 +4,10 @@
 
 use std::{path::Path, time::Duration};
 
+use rdkafka::{
+    ClientConfig,
+    producer::{FutureProducer, FutureRecord},
+};
 use serde_json::{Value, json};
 use signal_client::{Client, Event, Events};
 use signal_service::{
@@ -147,6 +151,85 @@ async fn a_restart_keeps_the_rows_and_the_key() {
     stop(running).await;
 }
 
+/// Starts, and gives a producer to the embedded broker, whose address is printed for the purpose.
+async fn start_with_producer(dir: &Path) -> (Running, FutureProducer) {
+    let mut config = ClientConfig::new();
+    let running = app::start(settings(dir, &[]), shutdown(), |part, what| {
+        if part == "broker" {
+            config.set("bootstrap.servers", what.trim_start_matches("embedded, "));
+        }
+    });
+    let running = running.await.unwrap();
+    tokio::time::timeout(DEADLINE, running.health.wait_until_ready()).await.expect("everything is up in time");
+    (running, config.create().unwrap())
+}
+
+/// Produces `count` records for one person, without ids.
+async fn produce(producer: &FutureProducer, count: usize) {
+    let event = json!({
+        "type": "PAYMENT_SUCCESS", "userIds": ["user-minh"], "data": { "amount": "5", "currency": "VND" },
+    })
+    .to_string();
+    let sent: Vec<_> = (0..count)
+        .map(|_| {
+            let record = FutureRecord::<(), _>::to("SIGNAL_ACTIVITY_NOTIFICATION").payload(&event).partition(0);
+            producer.send_result(record).map_err(|(error, _)| error).unwrap()
+        })
+        .collect();
+    for delivery in sent {
+        delivery.await.unwrap().map_err(|(error, _)| error).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_for_what_the_embedded_broker_took() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (running, producer) = start_with_producer(scratch.path()).await;
+    produce(&producer, 3000).await;
+    stop(running).await;
+    assert_eq!(rows(scratch.path()).await, 3000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_was_accepted_outlives_a_stop() {
+    let scratch = tempfile::tempdir().unwrap();
+    let running = start(scratch.path()).await;
+    let url = format!("{}demo/payments", running.page());
+    let (accepted, mut enough) = tokio::sync::watch::channel(0_i64);
+    let tills = (0..4).map(|_| {
+        let (url, accepted, http) = (url.clone(), accepted.clone(), reqwest::Client::new());
+        tokio::spawn(async move {
+            let body = json!({ "merchantId": "mer-cafe-79", "amount": "1", "currency": "VND", "orderCode": "A-1" });
+            // Until it is refused, or nobody listens any more.
+            while let Ok(response) = http.post(&url).json(&body).send().await
+                && response.status().as_u16() == 202
+            {
+                accepted.send_modify(|count| *count += 1);
+            }
+        })
+    });
+    let tills: Vec<_> = tills.collect();
+    tokio::time::timeout(DEADLINE, enough.wait_for(|count| *count >= 200)).await.expect("payments in time").unwrap();
+    stop(running).await;
+    for till in tills {
+        till.await.unwrap();
+    }
+    let (rows, accepted) = (rows(scratch.path()).await, *accepted.borrow());
+    // Two people each; one whose answer was lost on the way may be there, too.
+    assert!(rows >= 2 * accepted, "{rows} rows of {accepted} payments");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_without_id_are_new_after_a_restart() {
+    let scratch = tempfile::tempdir().unwrap();
+    for expected in [2, 4] {
+        let (running, producer) = start_with_producer(scratch.path()).await;
+        produce(&producer, 2).await;
+        stop(running).await;
+        assert_eq!(rows(scratch.path()).await, expected, "the embedded broker's offsets begin anew");
+    }
+}
+
 #[tokio::test]
 async fn parts_step_aside_for_real_ones_and_say_what_is_missing() {
     let scratch = tempfile::tempdir().unwrap();
@@ -192,5 +275,11 @@ async fn what_is_in_the_way_is_explained() {
         let message = refused(&[(variable, "0.0.0.0:0")]).await;
         assert!(message.contains(variable) && message.contains("--allow-remote"), "{message}");
     }
+    for path in ["/", "/demo", "/demo/settings", "/assets/app.js", "/.well-known/jwks.json", "/v1/api/signal"] {
+        let message = refused(&[("SIGNAL_STREAM_PATH", path)]).await;
+        assert!(message.contains(&format!("SIGNAL_STREAM_PATH is {path}, ")), "{message}");
+    }
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing was made before it was clear");
+    let message = refused(&[("SIGNAL_KAFKA_PROPERTIES", "sasl.passwort=hunter2")]).await;
+    assert!(message.contains("sasl.passwort") && !message.contains("hunter2"), "{message}");
 }

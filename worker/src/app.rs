@@ -34,12 +34,14 @@ pub struct Parts {
     pub health: Health,
     /// The worker stops with its token, and is done when its tasks are.
     pub shutdown: Shutdown,
+    /// Goes before the keys that are made of positions, for a broker whose offsets begin anew while the rows stay.
+    pub broker_id: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("not set: {0}")]
-    Missing(&'static str),
+    #[error("not set: {}", .0.join(", "))]
+    Missing(Vec<&'static str>),
     #[error("SIGNAL_SNOWFLAKE_WORKER_ID is above 1023")]
     WorkerId,
     #[error(transparent)]
@@ -57,7 +59,7 @@ pub enum StartError {
 /// Starts a worker on the parts. It runs as tasks of `parts.shutdown`, which it triggers itself should it fail.
 pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError> {
     let consume = consume_settings(settings)?;
-    let Parts { bus, store, health, shutdown } = parts;
+    let Parts { bus, store, health, shutdown, broker_id } = parts;
     let ids = Snowflakes::new(settings.snowflake_worker_id).ok_or(StartError::WorkerId)?;
     let publisher = Arc::new(Publisher::new(bus, health.component("backplane")));
     let database = health.component("database");
@@ -68,6 +70,7 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError
         publisher: Arc::clone(&publisher),
         domains: settings.domains(),
         limits: Limits::DEFAULT,
+        broker_id,
     };
     let batches = consume::start(consume, kafka, shutdown.token(), shutdown.tasks())?;
     let stop = shutdown.token();
@@ -102,6 +105,7 @@ async fn supervise(work: tokio::task::JoinHandle<()>, shutdown: Shutdown) {
 
 /// `signal-worker run`: until a signal, then until all is done or the deadline has passed.
 pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
+    complete(settings)?;
     let (bus, store) = (bus(settings)?, store(settings)?);
     let reader = telemetry::metrics();
     metrics::describe();
@@ -115,7 +119,7 @@ pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
     // Not a task of the shutdown: a drain can be watched while it lasts.
     tokio::spawn(admin::serve(listener, router, tokio_util::sync::CancellationToken::new()));
 
-    let parts = Parts { bus, store: Arc::clone(&store), health, shutdown: shutdown.clone() };
+    let parts = Parts { bus, store: Arc::clone(&store), health, shutdown: shutdown.clone(), broker_id: None };
     start(&settings.pipeline, parts)?;
     tracing::info!(%admin_addr, topic = settings.pipeline.kafka_topic.as_str(), "worker started");
     shutdown.token().cancelled().await;
@@ -126,22 +130,38 @@ pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
 
 /// Whether `run` could start with these settings. To be called within a runtime, as the parts need one.
 pub fn check(settings: &WorkerSettings) -> Result<(), StartError> {
+    complete(settings)?;
     bus(settings)?;
     store(settings)?;
     consume::check(&consume_settings(&settings.pipeline)?)?;
     Ok(())
 }
 
+const BROKERS: &str = "SIGNAL_KAFKA_BROKERS";
+const DATABASE: &str = "SIGNAL_DATABASE_URL";
+const REDIS: &str = "SIGNAL_REDIS_URL";
+
+/// Whatever is missing is said at once.
+fn complete(settings: &WorkerSettings) -> Result<(), StartError> {
+    let needed = [
+        (BROKERS, settings.pipeline.kafka_brokers.is_some()),
+        (DATABASE, settings.database.database_url.is_some()),
+        (REDIS, settings.backplane.redis_url.is_some()),
+    ];
+    let missing: Vec<_> = needed.into_iter().filter(|(_, is_set)| !is_set).map(|(name, _)| name).collect();
+    if missing.is_empty() { Ok(()) } else { Err(StartError::Missing(missing)) }
+}
+
 fn consume_settings(settings: &PipelineSettings) -> Result<ConsumeSettings, StartError> {
-    settings.consume().ok_or(StartError::Missing("SIGNAL_KAFKA_BROKERS"))
+    settings.consume().ok_or_else(|| StartError::Missing(vec![BROKERS]))
 }
 
 fn bus(settings: &WorkerSettings) -> Result<Arc<dyn Bus>, StartError> {
-    let url = settings.backplane.redis_url.as_ref().ok_or(StartError::Missing("SIGNAL_REDIS_URL"))?;
+    let url = settings.backplane.redis_url.as_ref().ok_or_else(|| StartError::Missing(vec![REDIS]))?;
     Ok(Arc::new(RedisBus::new(url.expose(), Mode::Exact)?))
 }
 
 fn store(settings: &WorkerSettings) -> Result<Arc<dyn Store>, StartError> {
-    let url = settings.database.database_url.as_ref().ok_or(StartError::Missing("SIGNAL_DATABASE_URL"))?;
+    let url = settings.database.database_url.as_ref().ok_or_else(|| StartError::Missing(vec![DATABASE]))?;
     Ok(store::open(url)?)
 }

@@ -62,6 +62,8 @@ pub struct Pipeline {
     pub publisher: Arc<Publisher>,
     pub domains: Domains,
     pub limits: Limits,
+    /// Which broker positions are of, where offsets alone do not tell.
+    pub broker_id: Option<String>,
 }
 
 /// The good records of a batch, in order: at one index what one says, whom to, and where it came from.
@@ -113,9 +115,14 @@ impl Pipeline {
 
     fn read(&self, position: &Position, value: &[u8]) -> Result<(Draft, Audience), Rejection> {
         let mut event = ActivityEvent::parse(value)?;
-        let id = event.id.take().unwrap_or_else(|| position.to_string());
+        let id = event.id.take().unwrap_or_else(|| self.key(position));
         let draft = compose::compose(&mut event, id)?;
         Ok((draft, Audience::of(&mut event, &self.domains)))
+    }
+
+    /// The idempotency key of an event that brings none.
+    fn key(&self, position: &Position) -> String {
+        self.broker_id.as_ref().map_or_else(|| position.to_string(), |broker| format!("{broker}/{position}"))
     }
 
     async fn deliver(&self, batch: &Batch, directory: &Directory, summary: &mut Summary) -> Result<(), StoreError> {

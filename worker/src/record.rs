@@ -11,7 +11,7 @@ pub struct Record {
     pub value: Bytes,
 }
 
-/// Where a record is; also the idempotency key of an event that brings none.
+/// Where a record is; an event that brings no id is known by it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Position {
     pub topic: Arc<str>,

@@ -95,6 +95,10 @@ test('times, durations, sizes and names read as people say them', () => {
 test('an amount is shown in its currency, and only if it is one', () => {
   assert.equal(money('125000', 'VND'), '125.000\u00a0₫');
   assert.equal(money('24.9', 'USD'), '$24.90');
+  assert.equal(money('1.1234', 'VND'), '1,1234\u00a0₫');
+  assert.equal(money('125000.00', 'VND'), '125.000\u00a0₫');
+  assert.equal(money('24.125', 'USD'), '$24.125');
+  assert.equal(money('999999999999999.9999', 'USD'), '$999,999,999,999,999.9999');
   for (const [amount, currency] of [[125000, 'VND'], ['-1', 'USD'], ['1e9', 'USD'], ['', 'USD'], ['1', 'nope'], ['1', undefined]]) {
     assert.equal(money(amount, currency), undefined);
   }

@@ -15,6 +15,7 @@ use rdkafka::{
 use serde_json::{Map, Value, json};
 use signal_service::rest::{Cause, RestError};
 use time::OffsetDateTime;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{Shared, object};
@@ -27,16 +28,25 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Payments {
     producer: FutureProducer,
     topic: String,
+    stop: CancellationToken,
+    in_flight: TaskTracker,
 }
 
 impl Payments {
+    /// None is taken any more once `stop` is cancelled; `in_flight` counts those whose answer is not known yet.
+    ///
     /// # Errors
     /// If librdkafka refuses a property.
-    pub fn new(mut config: ClientConfig, topic: String) -> Result<Self, KafkaError> {
+    pub fn new(
+        mut config: ClientConfig,
+        topic: String,
+        stop: CancellationToken,
+        in_flight: TaskTracker,
+    ) -> Result<Self, KafkaError> {
         config.set("message.timeout.ms", DELIVERY_TIMEOUT.as_millis().to_string());
         // One payment at a time: waiting for more to come would only delay it.
         config.set("linger.ms", "0");
-        Ok(Self { producer: config.create()?, topic })
+        Ok(Self { producer: config.create()?, topic, stop, in_flight })
     }
 
     async fn produce(&self, key: &str, event: &Value) -> Result<(), KafkaError> {
@@ -59,6 +69,11 @@ pub(super) async fn take(
     let body = object(body)?;
     let (merchant_id, event) =
         event(&body, Uuid::new_v4(), OffsetDateTime::now_utc()).map_err(|causes| RestError::validation(&causes))?;
+    // Counted before the stop is looked at: whoever waits for the last one after it misses none.
+    let _counted = demo.payments.in_flight.token();
+    if demo.payments.stop.is_cancelled() {
+        return Err(RestError::unavailable("Signal is stopping and takes no payment any more"));
+    }
     demo.payments.produce(&merchant_id, &event).await.map_err(|error| {
         tracing::warn!(%error, "a payment cannot be produced");
         RestError::unavailable("The broker does not take the payment; see SIGNAL_KAFKA_BROKERS")
@@ -111,8 +126,11 @@ struct Form<'a> {
 
 impl Form<'_> {
     fn text(&mut self, name: &str, length: std::ops::RangeInclusive<usize>) -> String {
-        let message = format!("must be text of {} to {} characters", length.start(), length.end());
-        self.checked(name, &message, |text| length.contains(&text.chars().count()) && !text.trim().is_empty())
+        let (least, most) = (length.start(), length.end());
+        let message = format!("must be text of {least} to {most} characters, none of them a control character");
+        self.checked(name, &message, |text| {
+            length.contains(&text.chars().count()) && !text.trim().is_empty() && !text.chars().any(char::is_control)
+        })
     }
 
     /// `null` counts as absent, and so does what an empty field of a form sends.
@@ -204,6 +222,19 @@ mod tests {
             ("actorId", "invalid_type"),
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn control_characters_are_in_no_text() {
+        for field in ["merchantId", "orderCode", "paymentMethod", "actorId"] {
+            for text in ["a\0b", "a\nb", "\u{7f}x", "x\u{85}"] {
+                let mut body = body();
+                body[field] = json!(text);
+                let causes = made(&body).unwrap_err();
+                assert_eq!((causes[0].path.as_str(), causes[0].code), (field, "invalid_value"), "{text:?}");
+                assert!(causes[0].message.contains("control character"), "{}", causes[0].message);
+            }
+        }
     }
 
     #[test]

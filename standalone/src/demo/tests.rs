@@ -5,6 +5,7 @@ use http::Request as HttpRequest;
 use http_body_util::BodyExt;
 use rdkafka::ClientConfig;
 use signal_auth::{AuthSettings, ClaimsCipher, JwkSetClient, KeySet, Verifier};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use super::{payments::Payments, *};
@@ -25,7 +26,7 @@ fn demo() -> Demo {
         base_path: "/v1/api/signal".into(),
         embedded: Embedded { database: true, backplane: false, broker: true, issuer: true },
         issuer: Some(Issuer::open(&DataDir::open(scratch.path()).unwrap(), &auth).unwrap()),
-        payments: Payments::new(ClientConfig::new(), "T".into()).unwrap(),
+        payments: Payments::new(ClientConfig::new(), "T".into(), CancellationToken::new(), TaskTracker::new()).unwrap(),
         allow_remote: false,
     }
 }
@@ -158,6 +159,20 @@ async fn bad_bodies_are_refused_in_the_shape_of_all_errors() {
         assert_eq!(json["details"]["cause"][0]["code"], code, "{path} {body}");
     }
     assert_eq!(post("/demo/payments", "{}").await.json()["details"]["cause"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn once_it_stops_no_payment_is_taken() {
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let stopping =
+        Demo { payments: Payments::new(ClientConfig::new(), "T".into(), stop, TaskTracker::new()).unwrap(), ..demo() };
+    let request =
+        HttpRequest::post("/demo/payments").header("host", "localhost").header("content-type", "application/json");
+    let body = r#"{"merchantId":"mer-cafe-79","amount":"1","currency":"VND","orderCode":"A-1"}"#;
+    let answer = send(stopping, request, body).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.json()["message"].as_str().unwrap().contains("stopping"));
 }
 
 #[tokio::test]

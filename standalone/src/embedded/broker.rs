@@ -8,13 +8,15 @@ use std::thread::JoinHandle;
 
 use rdkafka::{error::KafkaError, mocking::MockCluster};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 /// Enough that two merchants are likely to be on two of them.
-const PARTITIONS: i32 = 3;
+pub(super) const PARTITIONS: i32 = 3;
 
 #[derive(Debug)]
 pub struct EmbeddedBroker {
     bootstrap_servers: String,
+    id: String,
     /// Dropped to end the thread.
     stop: Option<std::sync::mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -48,12 +50,18 @@ impl EmbeddedBroker {
         });
         let thread = thread.map_err(|error| BrokerError(error.to_string()))?;
         let bootstrap_servers = starting.await.map_err(|_| BrokerError("its thread ended".to_owned()))??;
-        Ok(Self { bootstrap_servers, stop: Some(stop), thread: Some(thread) })
+        let id = Uuid::new_v4().simple().to_string();
+        Ok(Self { bootstrap_servers, id, stop: Some(stop), thread: Some(thread) })
     }
 
     /// What goes into `bootstrap.servers`.
     pub fn bootstrap_servers(&self) -> &str {
         &self.bootstrap_servers
+    }
+
+    /// Another one at every start: its offsets begin at 0 each time, and mean other records.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 }
 

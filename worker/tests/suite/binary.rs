@@ -13,7 +13,11 @@ fn sqlite(dir: &tempfile::TempDir) -> String {
 #[tokio::test]
 async fn says_what_is_missing_and_what_is_wrong() {
     let nothing = Service::worker().arg("check-config").run(SOON).await;
-    assert!(!nothing.status.success() && nothing.output.contains("SIGNAL_REDIS_URL"), "{}", nothing.output);
+    let missing = "not set: SIGNAL_KAFKA_BROKERS, SIGNAL_DATABASE_URL, SIGNAL_REDIS_URL";
+    assert!(!nothing.status.success() && nothing.output.contains(missing), "{}", nothing.output);
+    let started = Service::worker().env("SIGNAL_DATABASE_URL", "sqlite://x.db").run(SOON).await;
+    let missing = "not set: SIGNAL_KAFKA_BROKERS, SIGNAL_REDIS_URL";
+    assert!(!started.status.success() && started.output.contains(missing), "{}", started.output);
 
     let all = || {
         Service::worker()

@@ -92,7 +92,13 @@ impl Worker {
         let source: Source = variables.into_iter().collect();
         let cli: Cli = parse(["signal-worker"], &source).unwrap();
         let (health, shutdown) = (Health::new(), Shutdown::new(SOON));
-        let parts = Parts { bus: Arc::clone(bus) as _, store, health: health.clone(), shutdown: shutdown.clone() };
+        let parts = Parts {
+            bus: Arc::clone(bus) as _,
+            store,
+            health: health.clone(),
+            shutdown: shutdown.clone(),
+            broker_id: None,
+        };
         app::start(&cli.settings.pipeline, parts).unwrap();
         Self { health, shutdown }
     }

@@ -37,6 +37,7 @@ impl Bench {
             publisher: Arc::new(publisher),
             domains: Domains { organizer: "Organizer_{id}".into(), merchant: "Merchant_{id}".into() },
             limits: Limits::DEFAULT,
+            broker_id: None,
         };
         Self { bus, pipeline }
     }
@@ -140,6 +141,20 @@ async fn an_event_without_id_is_known_by_its_position() {
     bench.process(std::slice::from_ref(&event)).await;
     bench.process(&[event]).await;
     assert_eq!(fixture.texts(r#"SELECT event_id FROM "ActivityNotification""#).await, ["topic/3/0"]);
+}
+
+#[tokio::test]
+async fn positions_of_different_brokers_are_different_keys() {
+    let fixture = Fixture::sqlite().await;
+    let mut event = to_users("", &["ann"]);
+    event.as_object_mut().unwrap().remove("id");
+    for broker in [Some("first"), Some("second"), Some("second"), None] {
+        let mut bench = Bench::new(Arc::clone(&fixture.store));
+        bench.pipeline.broker_id = broker.map(str::to_owned);
+        bench.process(std::slice::from_ref(&event)).await;
+    }
+    let keys = fixture.texts(r#"SELECT event_id FROM "ActivityNotification" ORDER BY event_id"#).await;
+    assert_eq!(keys, ["first/topic/3/0", "second/topic/3/0", "topic/3/0"]);
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Backplane")]
 pub struct BackplaneSettings {
-    /// Redis that sister services publish to, as redis:// or rediss:// URL.
+    /// Redis that sister services publish to, as redis:// URL.
     #[arg(long, env = "SIGNAL_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<Secret>,
 }

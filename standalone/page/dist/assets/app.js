@@ -955,8 +955,11 @@ var bytes = (size) => size < 1024 ? `${size} B` : `${(size / 1024).toFixed(1)} K
 function money(amount, currency) {
   if (typeof amount !== "string" || typeof currency !== "string" || !/^\d+(\.\d+)?$/.test(amount)) return void 0;
   try {
-    const format = new Intl.NumberFormat(currency === "VND" ? "vi-VN" : "en", { style: "currency", currency });
-    return format.format(Number(amount));
+    const locale = currency === "VND" ? "vi-VN" : "en";
+    const usual = new Intl.NumberFormat(locale, { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 0;
+    const carried = /\.(\d*[1-9])/.exec(amount)?.[1]?.length ?? 0;
+    const digits = Math.max(usual, carried);
+    return new Intl.NumberFormat(locale, { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits }).format(amount);
   } catch {
     return void 0;
   }
@@ -1552,7 +1555,7 @@ function openDesk(settings, people, person, leave) {
   const subscriptions = [
     signal.on("observation/signal/notification/created", (notification) => arrive(notification)),
     signal.on("observation/signal/notification/read", ({ ids, all }) => inbox.markRead(all === true ? "all" : ids ?? [])),
-    signal.on("resync", () => bell.note("Reconnected. What was sent in the meantime is kept on the server, and not shown here yet.")),
+    signal.on("resync", () => bell.note("Notifications may not have reached this window. They are kept in the database; reading them into this list comes with the REST API, in a later version.")),
     signal.on("state", () => connection.update())
   ];
   const arrive = (notification) => {

@@ -25,12 +25,15 @@ export function duration(ms: number): string {
 
 export const bytes = (size: number): string => (size < 1024 ? `${size} B` : `${(size / 1024).toFixed(1)} KiB`);
 
-/** An amount as the event carries it, a decimal string in major units; `undefined` when it is not one. */
+/** An amount as the event carries it, a decimal string in major units; `undefined` when it is not one. Never rounded. */
 export function money(amount: unknown, currency: unknown): string | undefined {
   if (typeof amount !== 'string' || typeof currency !== 'string' || !/^\d+(\.\d+)?$/.test(amount)) return undefined;
   try {
-    const format = new Intl.NumberFormat(currency === 'VND' ? 'vi-VN' : 'en', { style: 'currency', currency });
-    return format.format(Number(amount));
+    const locale = currency === 'VND' ? 'vi-VN' : 'en';
+    const usual = new Intl.NumberFormat(locale, { style: 'currency', currency }).resolvedOptions().maximumFractionDigits ?? 0;
+    const carried = /\.(\d*[1-9])/.exec(amount)?.[1]?.length ?? 0;
+    const digits = Math.max(usual, carried);
+    return new Intl.NumberFormat(locale, { style: 'currency', currency, minimumFractionDigits: digits, maximumFractionDigits: digits }).format(amount as `${number}`);
   } catch {
     return undefined;
   }

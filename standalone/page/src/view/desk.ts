@@ -31,7 +31,7 @@ export function openDesk(settings: Settings, people: readonly Person[], person: 
   const subscriptions = [
     signal.on('observation/signal/notification/created', (notification) => arrive(notification)),
     signal.on('observation/signal/notification/read', ({ ids, all }) => inbox.markRead(all === true ? 'all' : ids ?? [])),
-    signal.on('resync', () => bell.note('Reconnected. What was sent in the meantime is kept on the server, and not shown here yet.')),
+    signal.on('resync', () => bell.note('Notifications may not have reached this window. They are kept in the database; reading them into this list comes with the REST API, in a later version.')),
     signal.on('state', () => connection.update()),
   ];
   const arrive = (notification: Notification): void => {
