@@ -30,7 +30,7 @@ pub struct EdgeSettings {
 #[command(next_help_heading = "Stream")]
 pub struct StreamSettings {
     /// Where clients open their WebSocket.
-    #[arg(long, env = "SIGNAL_STREAM_PATH", value_name = "PATH", default_value = "/stream", value_parser = values::url_path)]
+    #[arg(long, env = "SIGNAL_STREAM_PATH", value_name = "PATH", default_value = "/stream", value_parser = stream_path)]
     pub stream_path: String,
 
     /// Rooms that clients may join beside the automatic ones, separated by commas; `{userId}` stands for the client's
@@ -130,7 +130,26 @@ impl StreamSettings {
     }
 }
 
+/// The root belongs to whatever else is served.
+fn stream_path(text: &str) -> Result<String, String> {
+    values::url_path(text).and_then(|path| if path.is_empty() { Err("must not be the root".into()) } else { Ok(path) })
+}
+
 /// A timer can't tick every zero seconds.
 fn interval(text: &str) -> Result<Duration, String> {
     values::duration(text).and_then(|period| if period.is_zero() { Err("must not be zero".into()) } else { Ok(period) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_could_not_work_are_refused() {
+        assert_eq!(stream_path("/stream/"), Ok("/stream".to_owned()));
+        assert!(stream_path("/").is_err());
+        assert!(stream_path("stream").is_err());
+        assert_eq!(interval("30s"), Ok(Duration::from_secs(30)));
+        assert!(interval("0").is_err());
+    }
 }

@@ -52,9 +52,9 @@ close_codes! {
     /// This edge is going away (RFC 6455, 7.4.1).
     ServerShutdown = 1001, "Server shutting down", AfterAnnouncedDelay;
     /// The peer broke RFC 6455 itself.
-    WebSocketProtocol = 1002, "WebSocket protocol error", No;
+    WebSocketProtocol = 1002, "WebSocket protocol error", Yes;
     /// A text frame that is not UTF-8.
-    InvalidPayload = 1007, "Invalid UTF-8", No;
+    InvalidPayload = 1007, "Invalid UTF-8", Yes;
     /// An inbound message above 128 KiB.
     FrameTooLarge = 1009, "Frame too large", No;
     AuthenticationTimeout = 4001, "Authentication timeout", Yes;
