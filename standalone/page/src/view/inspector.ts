@@ -19,7 +19,7 @@ export function inspectorCard(signal: SignalClient): { element: HTMLElement } {
   const list = el('div', { class: 'frames', role: 'listbox', tabindex: 0, 'aria-label': 'Frames, newest first', onkeydown: (event: KeyboardEvent) => move(event) });
   const facts = el('dl', { class: 'facts inline' });
   const sealed = pane('On the wire', 'inspector-sealed');
-  const plain = pane('Opened in this window', 'inspector-plain');
+  const plain = pane('Opened here', 'inspector-plain');
   const detail = el('div', { class: 'frame-detail' }, facts, el('div', { class: 'panes' }, sealed.element, plain.element));
 
   const choose = (row: Row | undefined): void => {
@@ -30,7 +30,7 @@ export function inspectorCard(signal: SignalClient): { element: HTMLElement } {
     list.setAttribute('aria-activedescendant', row.element.id);
     const { record } = row;
     sealed.show(record.sealed ? 'On the wire, sealed' : 'On the wire, in clear', record.raw, markedFrame(record));
-    plain.show(record.sealed ? 'Opened in this window' : 'The message in it', ...openedText(record));
+    plain.show(record.sealed ? 'Opened here' : 'The message in it', ...openedText(record));
     fill(facts, ...factsOf(record));
   };
   const pick = (row: Row | undefined): void => {
