@@ -138,8 +138,7 @@ mod tests {
         let now = Instant::now();
         for close in CloseCode::ALL {
             let plan = retry().after(&closed(close.code()), now, u32::MAX);
-            let expected =
-                if matches!(close.code(), 1009 | 4004 | 4006 | 4007) { Plan::Stop } else { wait(1) };
+            let expected = if matches!(close.code(), 1009 | 4004 | 4006 | 4007) { Plan::Stop } else { wait(1) };
             assert_eq!(plan, expected, "{close}");
         }
         for code in [1000, 1006, 1011, 4000, 4999] {
