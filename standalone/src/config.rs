@@ -98,17 +98,14 @@ impl Settings {
         let path = self.stream.stream_path.as_str();
         let below =
             |prefix: &&str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        // `/` is kept without its slash.
-        let taken = if path.is_empty() {
-            "/ is the page"
-        } else if let Some(prefix) = DEMO_PATHS.iter().copied().find(|prefix| below(prefix)) {
+        // The root is refused as it is read.
+        let taken = if let Some(prefix) = DEMO_PATHS.iter().copied().find(|prefix| below(prefix)) {
             prefix
         } else if path == self.own.base_path {
             "SIGNAL_BASE_PATH"
         } else {
             return Ok(());
         };
-        let path = if path.is_empty() { "/" } else { path };
         Err(TakenPath { path: path.to_owned(), taken: taken.to_owned() })
     }
 }

@@ -275,7 +275,7 @@ async fn what_is_in_the_way_is_explained() {
         let message = refused(&[(variable, "0.0.0.0:0")]).await;
         assert!(message.contains(variable) && message.contains("--allow-remote"), "{message}");
     }
-    for path in ["/", "/demo", "/demo/settings", "/assets/app.js", "/.well-known/jwks.json", "/v1/api/signal"] {
+    for path in ["/demo", "/demo/settings", "/assets/app.js", "/.well-known/jwks.json", "/v1/api/signal"] {
         let message = refused(&[("SIGNAL_STREAM_PATH", path)]).await;
         assert!(message.contains(&format!("SIGNAL_STREAM_PATH is {path}, ")), "{message}");
     }
