@@ -5,6 +5,7 @@ use std::{io, sync::Arc, thread::available_parallelism, time::Duration};
 use axum::{Router, routing::any};
 use signal_auth::Verifier;
 use signal_bus::{Bus, Channels};
+use signal_seal::identity::IdentityKey;
 use signal_service::{health::Health, rest, shutdown::Shutdown};
 use signal_wire::{
     envelope::{BROADCAST_CHANNEL, Target},
@@ -32,6 +33,8 @@ use crate::{
 pub struct Parts {
     pub bus: Arc<dyn Bus>,
     pub verifier: Arc<Verifier>,
+    /// With it, clients of protocol v2 can know that nobody stands between.
+    pub identity: Option<Arc<IdentityKey>>,
     pub health: Health,
     pub shutdown: Shutdown,
 }
@@ -42,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) settings: StreamSettings,
     pub(crate) admission: Admission,
     pub(crate) verifier: Arc<Verifier>,
+    pub(crate) identity: Option<Arc<IdentityKey>>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) channels: Arc<dyn Channels>,
     pub(crate) expiries: Expiries,
@@ -66,7 +70,7 @@ impl Edge {
     /// If the system gives no thread for the backplane.
     pub fn start(settings: StreamSettings, parts: Parts) -> io::Result<Self> {
         metrics::describe();
-        let Parts { bus, verifier, health, shutdown } = parts;
+        let Parts { bus, verifier, identity, health, shutdown } = parts;
         let registry = Arc::new(Registry::new(available_parallelism().map_or(1, usize::from)));
         let fanout = Fanout::new(Arc::clone(&registry), Handle::current());
         let expiries = Expiries::new(settings.token_expiry == TokenExpiry::Enforce);
@@ -76,8 +80,9 @@ impl Edge {
         let edge_id = Uuid::new_v4().to_string();
         let channels = backplane_watch::start(bus, fanout, health.component("backplane"), edge_id, drained.clone())?;
         let admission = Admission::new(&settings);
+        let stopping = stop.clone();
         let shared =
-            Arc::new(Shared { settings, admission, verifier, registry, channels, expiries, stop: stop.clone() });
+            Arc::new(Shared { settings, admission, verifier, identity, registry, channels, expiries, stop: stopping });
 
         until(&drained, subscribe_common(Arc::clone(&shared.channels)));
         until(&drained, watch::close_silent(Arc::clone(&shared)));

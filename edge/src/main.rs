@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use signal_auth::{JwkSetClient, JwkSetOptions, Verifier};
 use signal_bus::redis::RedisBus;
 use signal_edge::{Edge, EdgeSettings, Parts};
+use signal_seal::identity::IdentityKey;
 use signal_service::{
     admin,
     health::Health,
@@ -62,15 +63,21 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
         RedisBus::new(redis_url.expose(), cli.settings.stream.bus_subscription.into()).context("SIGNAL_REDIS_URL")?;
     let jwks_url = cli.settings.auth.jwks_url.as_deref().context("SIGNAL_JWKS_URL is not set")?;
     let keys = Arc::new(JwkSetClient::new(jwks_url, JwkSetOptions::default()).context("SIGNAL_JWKS_URL")?);
+    let identity = cli.settings.stream.identity().context("SIGNAL_IDENTITY_KEY")?;
     if let Some(Command::CheckConfig) = cli.command {
         anyhow::ensure!(unknown.is_empty(), "{} SIGNAL_ variables are not known", unknown.len());
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    runtime.block_on(serve(cli.settings, bus, keys))
+    runtime.block_on(serve(cli.settings, bus, keys, identity))
 }
 
-async fn serve(mut settings: EdgeSettings, bus: RedisBus, keys: Arc<JwkSetClient>) -> anyhow::Result<()> {
+async fn serve(
+    mut settings: EdgeSettings,
+    bus: RedisBus,
+    keys: Arc<JwkSetClient>,
+    identity: Option<Arc<IdentityKey>>,
+) -> anyhow::Result<()> {
     let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
     shutdown.on_signal().context("no signal handlers")?;
     settings.stream.fit_to_open_files().context("the limit of open files")?;
@@ -88,7 +95,7 @@ async fn serve(mut settings: EdgeSettings, bus: RedisBus, keys: Arc<JwkSetClient
 
     let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
     let serving = health.component("edge");
-    let parts = Parts { bus: Arc::new(bus), verifier, health, shutdown: shutdown.clone() };
+    let parts = Parts { bus: Arc::new(bus), verifier, identity, health, shutdown: shutdown.clone() };
     let edge = Edge::start(settings.stream, parts).context("no thread for the backplane")?;
     tracing::info!(addr = %settings.http.http_addr, version = env!("CARGO_PKG_VERSION"), "edge started");
     serving.up();

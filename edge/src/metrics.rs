@@ -1,13 +1,14 @@
 //! Every metric of the edge, named once.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use signal_wire::close::CloseCode;
+use signal_wire::{close::CloseCode, protocol::Protocol};
 use std::time::Duration;
 
 const CONNECTIONS: &str = "signal_edge_connections";
 const SOCKETS: &str = "signal_edge_sockets";
 const HANDSHAKES: &str = "signal_edge_handshakes_total";
 const HANDSHAKE_SECONDS: &str = "signal_edge_handshake_seconds";
+const PHASE_SECONDS: &str = "signal_edge_handshake_phase_seconds";
 const CLOSES: &str = "signal_edge_closes_total";
 const INBOUND: &str = "signal_edge_inbound_messages_total";
 const INBOUND_REFUSED: &str = "signal_edge_inbound_refused_total";
@@ -24,10 +25,11 @@ const ACCEPT_HELD: &str = "signal_edge_accept_held_total";
 
 /// Says what each metric means and counts; called once the recorder is installed.
 pub(crate) fn describe() {
-    describe_gauge!(CONNECTIONS, "Authenticated clients.");
+    describe_gauge!(CONNECTIONS, "Authenticated clients by version of the protocol.");
     describe_gauge!(SOCKETS, "Open WebSockets, authenticated or not.");
     describe_counter!(HANDSHAKES, "Ended handshakes by result.");
     describe_histogram!(HANDSHAKE_SECONDS, Unit::Seconds, "From authenticate to connected.");
+    describe_histogram!(PHASE_SECONDS, Unit::Seconds, "What a handshake spends its time on, by phase.");
     describe_counter!(CLOSES, "Closes begun by this edge, by code.");
     describe_counter!(INBOUND, "Messages from clients by kind.");
     describe_counter!(INBOUND_REFUSED, "Messages from clients that were refused, by reason.");
@@ -41,13 +43,14 @@ pub(crate) fn describe() {
     describe_counter!(RECONNECTS, "Clients that were told to come back to another edge.");
     describe_counter!(NOT_ADMITTED, "Connections that were refused, by the limit that they would exceed.");
     describe_counter!(ACCEPT_HELD, "Times that accepting waited for SIGNAL_MAX_HANDSHAKES.");
-    for gauge in [CONNECTIONS, SOCKETS] {
-        gauge!(gauge).set(0.0);
+    gauge!(SOCKETS).set(0.0);
+    for protocol in [Protocol::V1, Protocol::V2] {
+        connections(protocol, 0.0);
     }
 }
 
-pub(crate) fn connections(change: f64) {
-    gauge!(CONNECTIONS).increment(change);
+pub(crate) fn connections(protocol: Protocol, change: f64) {
+    gauge!(CONNECTIONS, "protocol" => protocol.number().to_string()).increment(change);
 }
 
 pub(crate) fn sockets(change: f64) {
@@ -57,6 +60,10 @@ pub(crate) fn sockets(change: f64) {
 pub(crate) fn handshake(result: &'static str, took: Duration) {
     counter!(HANDSHAKES, "result" => result).increment(1);
     histogram!(HANDSHAKE_SECONDS, "result" => result).record(took);
+}
+
+pub(crate) fn phase(phase: &'static str, took: Duration) {
+    histogram!(PHASE_SECONDS, "phase" => phase).record(took);
 }
 
 pub(crate) fn closed(code: CloseCode) {

@@ -4,8 +4,10 @@
 pub(crate) mod machine;
 
 mod greeting;
+mod inbound;
 mod live;
 mod rate;
+mod refresh;
 
 use std::{future::poll_fn, io::ErrorKind, net::Shutdown, sync::Arc, time::Duration};
 

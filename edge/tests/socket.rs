@@ -20,5 +20,9 @@ mod lifetime;
 mod limits;
 #[path = "socket/malformed.rs"]
 mod malformed;
+#[path = "socket/refresh.rs"]
+mod refresh;
 #[path = "socket/rooms.rs"]
 mod rooms;
+#[path = "socket/v2.rs"]
+mod v2;
