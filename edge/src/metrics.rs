@@ -26,7 +26,7 @@ const ACCEPT_HELD: &str = "signal_edge_accept_held_total";
 /// Says what each metric means and counts; called once the recorder is installed.
 pub(crate) fn describe() {
     describe_gauge!(CONNECTIONS, "Authenticated clients by version of the protocol.");
-    describe_gauge!(SOCKETS, "Open WebSockets, authenticated or not.");
+    describe_gauge!(SOCKETS, "Open WebSockets by state: greeting, live, closing.");
     describe_counter!(HANDSHAKES, "Ended handshakes by result.");
     describe_histogram!(HANDSHAKE_SECONDS, Unit::Seconds, "From authenticate to connected.");
     describe_histogram!(PHASE_SECONDS, Unit::Seconds, "What a handshake spends its time on, by phase.");
@@ -43,7 +43,9 @@ pub(crate) fn describe() {
     describe_counter!(RECONNECTS, "Clients that were told to come back to another edge.");
     describe_counter!(NOT_ADMITTED, "Connections that were refused, by the limit that they would exceed.");
     describe_counter!(ACCEPT_HELD, "Times that accepting waited for SIGNAL_MAX_HANDSHAKES.");
-    gauge!(SOCKETS).set(0.0);
+    for state in [SocketState::Greeting, SocketState::Live, SocketState::Closing] {
+        gauge!(SOCKETS, "state" => state.label()).set(0.0);
+    }
     for protocol in [Protocol::V1, Protocol::V2] {
         connections(protocol, 0.0);
     }
@@ -53,8 +55,43 @@ pub(crate) fn connections(protocol: Protocol, change: f64) {
     gauge!(CONNECTIONS, "protocol" => protocol.number().to_string()).increment(change);
 }
 
-pub(crate) fn sockets(change: f64) {
-    gauge!(SOCKETS).increment(change);
+/// How far a socket has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SocketState {
+    Greeting,
+    Live,
+    Closing,
+}
+
+impl SocketState {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Greeting => "greeting",
+            Self::Live => "live",
+            Self::Closing => "closing",
+        }
+    }
+}
+
+/// One socket in the gauge, under the state that it has; dropping it takes it out.
+#[derive(Debug)]
+pub(crate) struct SocketGauge(SocketState);
+
+impl SocketGauge {
+    pub(crate) fn new(state: SocketState) -> Self {
+        gauge!(SOCKETS, "state" => state.label()).increment(1.0);
+        Self(state)
+    }
+
+    pub(crate) fn enter(&mut self, state: SocketState) {
+        *self = Self::new(state);
+    }
+}
+
+impl Drop for SocketGauge {
+    fn drop(&mut self) {
+        gauge!(SOCKETS, "state" => self.0.label()).decrement(1.0);
+    }
 }
 
 pub(crate) fn handshake(result: &'static str, took: Duration) {
