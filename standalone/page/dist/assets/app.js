@@ -2,14 +2,26 @@
 var ApiError = class extends Error {
   fields;
   requestId;
-  constructor(message, fields = [], requestId) {
+  /** `undefined` when there was no answer. */
+  status;
+  constructor(message, status, fields = [], requestId) {
     super(message);
+    this.status = status;
     this.fields = fields;
     this.requestId = requestId;
   }
 };
 var readSettings = () => request("/demo/settings");
 var readPeople = () => request("/demo/people");
+async function readIdentity(basePath) {
+  try {
+    const set = await request(`${basePath}/identity`);
+    return set.keys.length === 0 ? void 0 : set;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return void 0;
+    throw error;
+  }
+}
 var signIn = (userId) => request("/demo/sign-in", { userId });
 var takePayment = (payment) => request("/demo/payments", payment);
 async function request(path, body) {
@@ -27,7 +39,7 @@ async function request(path, body) {
 function refusal(status, answer) {
   const { message, requestId, details } = typeof answer === "object" && answer !== null ? answer : {};
   const fields = Array.isArray(details?.cause) ? details.cause : [];
-  return new ApiError(message ?? `The server answered ${status}.`, fields, requestId);
+  return new ApiError(message ?? `The server answered ${status}.`, status, fields, requestId);
 }
 
 // src/dom.ts
@@ -1253,6 +1265,45 @@ var Inbox = class {
   }
 };
 
+// src/model/line.ts
+var Line = class {
+  #make;
+  #listen;
+  #asked = 2;
+  #signal;
+  #subscriptions;
+  constructor(make, listen) {
+    this.#make = make;
+    this.#listen = listen;
+    this.#signal = make(this.#asked);
+    this.#subscriptions = listen(this.#signal);
+  }
+  get state() {
+    return this.#signal.state;
+  }
+  get asked() {
+    return this.#asked;
+  }
+  connect() {
+    this.#signal.connect();
+  }
+  /** Hangs up and asks anew. Resolves once connected; never, if that client is exchanged or ends before. */
+  speak(protocol) {
+    this.close();
+    this.#asked = protocol;
+    this.#signal = this.#make(protocol);
+    this.#subscriptions = this.#listen(this.#signal);
+    this.#signal.connect();
+    return new Promise((resolve) => {
+      this.#signal.ready().then(() => resolve(), () => void 0);
+    });
+  }
+  close() {
+    for (const unsubscribe of this.#subscriptions) unsubscribe();
+    this.#signal.close();
+  }
+};
+
 // src/model/safe_html.ts
 var ELEMENT = 1;
 var TEXT = 3;
@@ -1410,27 +1461,46 @@ function notificationItem({ notification }, read) {
   return item;
 }
 
+// src/view/protocol_switch.ts
+var CHOICES = [2, 1];
+function protocolSwitch(asked, choose) {
+  const choices = CHOICES.map((protocol) => el(
+    "label",
+    {},
+    el("input", {
+      type: "radio",
+      name: "protocol",
+      value: protocol,
+      checked: protocol === asked,
+      "data-testid": `speak-v${protocol}`,
+      onchange: () => choose(protocol)
+    }),
+    `v${protocol}`
+  ));
+  return el("fieldset", { class: "segments" }, el("legend", { class: "visually-hidden" }, "Protocol to ask for"), ...choices);
+}
+
 // src/view/connection.ts
 var HISTORY = 4;
-function connectionCard(signal, settings) {
+function connectionCard(line, settings, speak) {
   const pillText = el("span");
   const pill = el("span", { class: "pill", "data-testid": "connection-state", role: "status" }, el("span", { class: "dot", "aria-hidden": "true" }), pillText);
   const headline = el("p", { class: "headline" });
   const detail = el("p", { class: "soft" });
-  const retry = el("button", { type: "button", class: "button small", onclick: () => signal.connect() }, "Try now");
+  const retry = el("button", { type: "button", class: "button small", onclick: () => line.connect() }, "Try now");
   const facts = el("dl", { class: "facts" });
   const history2 = el("ol", { class: "history", "aria-label": "What happened to the connection" });
   const element = el(
     "section",
-    { class: "card connection", "aria-labelledby": "connection-title" },
-    el("h2", { id: "connection-title" }, "Connection"),
+    { class: "card connection", "data-testid": "connection", "aria-labelledby": "connection-title" },
+    el("div", { class: "card-head" }, el("h2", { id: "connection-title" }, "Connection"), protocolSwitch(line.asked, speak)),
     el("div", { class: "standing" }, el("div", {}, headline, detail), retry),
     facts,
     history2
   );
   let shown;
   const update = () => {
-    const state = signal.state;
+    const { state } = line;
     const { title, text } = inWords(state, Date.now());
     headline.textContent = title;
     detail.textContent = text;
@@ -1438,8 +1508,10 @@ function connectionCard(signal, settings) {
     pillText.textContent = title;
     pill.dataset["state"] = state.name;
     element.dataset["state"] = state.name;
+    element.dataset["protocol"] = state.name === "connected" ? String(state.negotiated.protocol) : "";
+    element.dataset["identity"] = state.name === "connected" && state.negotiated.identity.verified ? "proven" : "";
     setAttribute(retry, "hidden", state.name !== "waiting" && state.name !== "closed");
-    fill(facts, ...factsOf(state, settings));
+    fill(facts, ...factsOf(state, line.asked, settings));
     const remarkable = state.name === "connected" || state.name === "closed" || state.name === "waiting" && shown?.name !== "waiting";
     if (remarkable) {
       if (history2.firstElementChild?.lastChild?.textContent === remark(state)) history2.firstElementChild.remove();
@@ -1470,34 +1542,59 @@ function inWords(state, now) {
   }
 }
 function remark(state) {
-  if (state.name === "connected") return `Connected in ${duration(state.openMs + state.handshakeMs)}`;
+  if (state.name === "connected") return `Connected with v${state.negotiated.protocol} in ${duration(state.openMs + state.handshakeMs)}`;
   return state.name === "waiting" || state.name === "closed" ? why(state) : "";
 }
 function why({ reason, code }) {
   return code === CLOSE.ABNORMAL ? reason : `${reason} (${code})`;
 }
-function factsOf(state, settings) {
-  const none = "–";
+function factsOf(state, asked, { streamPath }) {
   const connected = state.name === "connected" ? state : void 0;
-  const rows = [
-    ["Protocol", connected && `v${connected.negotiated.protocol} · ${settings.streamPath}`],
-    ["Key agreement", connected?.negotiated.keyAgreement],
-    ["Key derivation", connected?.negotiated.keyDerivation],
-    ["Cipher", connected?.negotiated.cipher],
-    ["Client id", connected?.clientId, "mono"],
-    ["Socket open", connected && duration(connected.openMs)],
-    ["Handshake", connected && duration(connected.handshakeMs)]
+  const facts = [
+    { name: "Protocol", value: connected && `${spoken(connected, asked)} · ${streamPath}` },
+    { name: "Identity", ...identityOf(connected) },
+    { name: "Frames", value: connected && FRAMES[connected.negotiated.protocol] },
+    { name: "Key agreement", value: connected?.negotiated.keyAgreement },
+    { name: "Key derivation", value: connected?.negotiated.keyDerivation },
+    { name: "Cipher", value: connected?.negotiated.cipher, sign: "lock" },
+    { name: "Client id", value: connected?.clientId, style: "mono" },
+    { name: "Socket open", value: connected && duration(connected.openMs) },
+    { name: "Handshake", value: connected && duration(connected.handshakeMs) }
   ];
-  return rows.map(([name, value, style]) => el(
+  return facts.map(({ name, value, style, sign }) => el(
     "div",
     {},
     el("dt", {}, name),
-    el("dd", { class: style }, name === "Cipher" && value !== void 0 && icon("lock"), value ?? none)
+    el("dd", { class: style }, sign !== void 0 && value !== void 0 && icon(sign), value ?? "–")
   ));
 }
+var FRAMES = { 1: "JSON with base64", 2: "binary and numbered" };
+function spoken({ negotiated }, asked) {
+  return negotiated.protocol === asked ? `v${asked}` : `v${negotiated.protocol}, all that this edge knows`;
+}
+function identityOf(connected) {
+  if (connected === void 0) return { value: void 0 };
+  const { protocol, identity } = connected.negotiated;
+  if (identity.verified) return { value: `proven by ${identity.keyId.slice(0, 8)}…`, sign: "check" };
+  if (protocol === 1) return { value: "not proven: v1 cannot" };
+  return { value: identity.claimedKeyId === void 0 ? "not proven: the edge has no key" : "claimed, not checked" };
+}
+
+// src/model/hex.ts
+var TAG_BYTES2 = 16;
+var SHOWN_BYTES = 4096;
+var GROUP = /.{1,8}/g;
+var hex = (bytes2) => Array.from(bytes2, (byte) => byte.toString(16).padStart(2, "0")).join("");
+function groupedHex(bytes2) {
+  const shown = hex(bytes2.subarray(0, SHOWN_BYTES)).match(GROUP)?.join(" ") ?? "";
+  const more = bytes2.length - SHOWN_BYTES;
+  return more > 0 ? `${shown} … ${more} bytes more …` : shown;
+}
+var nonceOf = (counter) => `00000000 ${counter.toString(16).padStart(16, "0")}`;
 
 // src/view/frame_text.ts
-function markedFrame({ raw, iv, sealed }) {
+var markedFrame = (record) => record.encoding === "binary" ? markedBytes(record) : markedText(record);
+function markedText({ raw, iv, sealed }) {
   const at = iv === void 0 ? -1 : raw.indexOf(iv);
   if (!sealed || iv === void 0 || at < 0) return [new Text(raw)];
   const [ct = ""] = /[A-Za-z0-9+/=]{22,}/.exec(raw.slice(at + iv.length)) ?? [];
@@ -1509,6 +1606,12 @@ function markedFrame({ raw, iv, sealed }) {
     el("span", { class: "ct" }, ct),
     new Text(raw.slice(ctAt + ct.length))
   ];
+}
+function markedBytes({ raw, sealed }) {
+  const bytes2 = Uint8Array.from(atob(raw), (char) => char.charCodeAt(0));
+  const end = sealed ? Math.max(0, bytes2.length - TAG_BYTES2) : bytes2.length;
+  const tag = groupedHex(bytes2.subarray(end));
+  return [el("span", { class: "ct" }, groupedHex(bytes2.subarray(0, end))), new Text(" "), el("span", { class: "tag" }, tag)];
 }
 function colouredJson(value, indent = "") {
   if (typeof value !== "object" || value === null) {
@@ -1531,7 +1634,7 @@ ${indent}${list ? "]" : "}"}`)];
 
 // src/view/inspector.ts
 var LIMIT2 = 60;
-function inspectorCard(signal) {
+function inspectorCard() {
   let rows = [];
   let selected;
   let count = 0;
@@ -1550,7 +1653,7 @@ function inspectorCard(signal) {
     row.element.setAttribute("aria-selected", "true");
     list.setAttribute("aria-activedescendant", row.element.id);
     const { record } = row;
-    sealed.show(record.sealed ? "On the wire, sealed" : "On the wire, in clear", record.raw, markedFrame(record));
+    sealed.show(wireTitle(record), record.raw, markedFrame(record));
     plain.show(record.sealed ? "Opened here" : "The message in it", ...openedText(record));
     fill(facts, ...factsOf2(record));
   };
@@ -1568,7 +1671,7 @@ function inspectorCard(signal) {
     event.preventDefault();
     pick(rows[Math.min(target, rows.length - 1)]);
   };
-  signal.on("frame", (record) => {
+  const show2 = (record) => {
     const row = { record, element: rowElement(record, count) };
     count += 1;
     row.element.addEventListener("click", () => pick(row));
@@ -1576,8 +1679,9 @@ function inspectorCard(signal) {
     rows = [row, ...rows];
     for (const old of rows.splice(LIMIT2)) old.element.remove();
     if (follow.checked || selected === void 0) choose(row);
-  });
+  };
   return {
+    show: show2,
     element: el(
       "section",
       { class: "card inspector", "aria-labelledby": "inspector-title" },
@@ -1598,7 +1702,8 @@ function rowElement(record, index) {
       "data-testid": "inspector-row",
       "data-direction": record.direction,
       "data-event": record.event,
-      "data-sealed": String(record.sealed)
+      "data-sealed": String(record.sealed),
+      "data-encoding": record.encoding
     },
     icon(record.direction),
     el("span", { class: "visually-hidden" }, way),
@@ -1608,8 +1713,14 @@ function rowElement(record, index) {
   );
 }
 var shortEvent = (event) => event?.replace("observation/signal/", "") ?? "does not open";
+function wireTitle({ sealed, encoding }) {
+  if (!sealed) return "On the wire, clear";
+  return encoding === "binary" ? "On the wire, in hex" : "On the wire, sealed";
+}
 function openedText(record) {
-  if (record.plaintext === void 0) return ["This frame does not open under the key of this connection.", []];
+  if (record.plaintext === void 0) {
+    return [record.sealed ? "This frame does not open under the key of this connection." : "This frame is not sealed, as it has to be.", []];
+  }
   const value = JSON.parse(record.plaintext);
   return [JSON.stringify(value, null, 2), colouredJson(value)];
 }
@@ -1617,11 +1728,15 @@ function factsOf2(record) {
   const rows = [
     ["Direction", record.direction === "in" ? "edge to this window" : "this window to edge"],
     ["Event", record.event ?? "–"],
-    ["Size", bytes(new TextEncoder().encode(record.raw).length)],
-    ["IV", record.iv ?? "none", record.iv === void 0 ? void 0 : "mono iv"],
+    ["Size", bytes(record.size)],
+    ...nonceFacts(record),
     ["Time", `${clockTime(record.at)}.${String(record.at % 1e3).padStart(3, "0")}`]
   ];
   return rows.map(([name, value, style]) => el("div", {}, el("dt", {}, name), el("dd", { class: style }, value)));
+}
+function nonceFacts({ iv, counter }) {
+  if (counter !== void 0) return [["Nonce, not sent", nonceOf(counter), "mono"], ["Tag", `last ${TAG_BYTES2} bytes`, "tag"]];
+  return [iv === void 0 ? ["IV", "none"] : ["IV", iv, "mono iv"]];
 }
 function pane(title, testid) {
   let copyable = "";
@@ -1793,22 +1908,26 @@ function nextOrderCode(code) {
 }
 
 // src/view/desk.ts
-function openDesk(settings, people, person, leave) {
+function openDesk({ settings, pin }, people, person, leave) {
   const url = new URL(settings.streamPath, location.href);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  const signal = new SignalClient({ url: url.href, token: async () => (await signIn(person.id)).token });
+  const token = async () => (await signIn(person.id)).token;
+  const make = (protocol) => new SignalClient({ url: url.href, token, protocol, ...pin === void 0 || protocol === 1 ? {} : { pin } });
   const over = new AbortController();
   const inbox = new Inbox(() => bell.update());
   const bell = bellAndPanel(inbox, over.signal);
-  const connection = connectionCard(signal, settings);
-  const inspector = inspectorCard(signal);
+  const inspector = inspectorCard();
   const payment = paymentCard(people, person, inbox);
-  const subscriptions = [
+  const missed = () => bell.note("Notifications may not have reached this window. They are kept in the database; reading them into this list comes with the REST API, in a later version.");
+  const listen = (signal) => [
     signal.on("observation/signal/notification/created", (notification) => arrive(notification)),
     signal.on("observation/signal/notification/read", ({ ids, all }) => inbox.markRead(all === true ? "all" : ids ?? [])),
-    signal.on("resync", () => bell.note("Notifications may not have reached this window. They are kept in the database; reading them into this list comes with the REST API, in a later version.")),
-    signal.on("state", () => connection.update())
+    signal.on("resync", missed),
+    signal.on("state", () => connection.update()),
+    signal.on("frame", (record) => inspector.show(record))
   ];
+  const line = new Line(make, listen);
+  const connection = connectionCard(line, settings, (protocol) => void line.speak(protocol).then(missed));
   const arrive = (notification) => {
     const arrivedAt = performance.now();
     if (!inbox.add(notification, arrivedAt)) return;
@@ -1823,7 +1942,7 @@ function openDesk(settings, people, person, leave) {
   }, 1e3);
   document.title = `${person.name} · Signal`;
   connection.update();
-  signal.connect();
+  line.connect();
   const element = el(
     "div",
     { class: "desk" },
@@ -1847,8 +1966,7 @@ function openDesk(settings, people, person, leave) {
     close: () => {
       clearInterval(pulse);
       over.abort();
-      for (const unsubscribe of subscriptions) unsubscribe();
-      signal.close();
+      line.close();
     }
   };
 }
@@ -1936,25 +2054,26 @@ function forgetPerson() {
   url.searchParams.delete("as");
   history.replaceState(null, "", url);
 }
-function show(root2, settings, people, person) {
+function show(root2, place, people, person) {
   if (person === void 0) {
     document.title = "Signal";
-    fill(root2, signInScreen(people, settings, (chosen) => show(root2, settings, people, chosen)));
+    fill(root2, signInScreen(people, place.settings, (chosen) => show(root2, place, people, chosen)));
     root2.querySelector("h1")?.focus();
     return;
   }
   sessionStorage.setItem(KEY2, person.id);
-  const desk = openDesk(settings, people, person, () => {
+  const desk = openDesk(place, people, person, () => {
     desk.close();
     forgetPerson();
-    show(root2, settings, people, void 0);
+    show(root2, place, people, void 0);
   });
   fill(root2, desk.element);
 }
 async function start(root2) {
   try {
     const [settings, people] = await Promise.all([readSettings(), readPeople()]);
-    show(root2, settings, people, chosenPerson(people));
+    const pin = await readIdentity(settings.basePath);
+    show(root2, { settings, pin }, people, chosenPerson(people));
   } catch (error) {
     const again = el("button", { type: "button", class: "button", onclick: () => void start(root2) }, "Try again");
     const text = error instanceof Error ? error.message : "The server did not answer.";
