@@ -41,6 +41,7 @@ for (const [index, vector] of handshakes.entries()) {
     const [salt, transcript] = [decodeBase64(vector.salt), Buffer.from(vector.transcriptHex, 'hex')];
     const out = await directionKey(secret, salt, transcript, 'client->server');
     const back = await directionKey(secret, salt, transcript, 'server->client');
+    assert.deepEqual([out, back].map(({ usages, extractable }) => [...usages, extractable]), [['encrypt', false], ['decrypt', false]]);
     assert.ok(frames('client->server').length > 0 && frames('server->client').length > 0);
     for (const { counter, plaintext, frame } of frames('client->server')) {
       const sealed = await new Sealer(out, new FrameCounter(BigInt(counter))).seal(plaintext);
