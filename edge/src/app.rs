@@ -5,7 +5,7 @@ use std::{io, sync::Arc, thread::available_parallelism};
 use axum::{Router, routing::any};
 use signal_auth::Verifier;
 use signal_bus::{Bus, Channels};
-use signal_service::{health::Health, rest, shutdown::Shutdown};
+use signal_service::{doc, health::Health, rest, shutdown::Shutdown};
 use signal_wire::{
     close::CloseCode,
     envelope::{BROADCAST_CHANNEL, Target},
@@ -84,8 +84,9 @@ impl Edge {
     }
 
     /// The edge's REST routes.
-    pub fn router(&self) -> Router {
-        rest::finish(Router::new().route(&self.shared.settings.stream_path, any(upgrade::refuse)))
+    pub fn router(&self, base_path: &str) -> Router {
+        let stream = Router::new().route(&self.shared.settings.stream_path, any(upgrade::refuse));
+        rest::finish(stream.merge(doc::router(base_path)))
     }
 
     /// Authenticated clients.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use signal_auth::AuthSettings;
 use signal_bus::redis::Mode;
-use signal_service::settings::{BackplaneSettings, HttpSettings, LogSettings, ShutdownSettings, values};
+use signal_service::settings::{BackplaneSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings, values};
 
 use crate::{rooms::JoinableRooms, session::machine::PlaintextInbound};
 
@@ -21,6 +21,8 @@ pub struct EdgeSettings {
     pub stream: StreamSettings,
     #[command(flatten)]
     pub log: LogSettings,
+    #[command(flatten)]
+    pub traces: TraceSettings,
     #[command(flatten)]
     pub shutdown: ShutdownSettings,
 }
