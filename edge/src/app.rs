@@ -6,7 +6,7 @@ use axum::{Router, routing::any};
 use signal_auth::Verifier;
 use signal_bus::{Bus, Channels};
 use signal_seal::identity::IdentityKey;
-use signal_service::{health::Health, rest, shutdown::Shutdown};
+use signal_service::{doc, health::Health, rest, shutdown::Shutdown};
 use signal_wire::{
     envelope::{BROADCAST_CHANNEL, Target},
     room,
@@ -104,8 +104,9 @@ impl Edge {
     }
 
     /// The edge's REST routes.
-    pub fn router(&self) -> Router {
-        rest::finish(Router::new().route(&self.shared.settings.stream_path, any(upgrade::refuse)))
+    pub fn router(&self, base_path: &str) -> Router {
+        let stream = Router::new().route(&self.shared.settings.stream_path, any(upgrade::refuse));
+        rest::finish_for(stream.merge(doc::router(base_path)), &self.shared.settings.cors.allowed_origins)
     }
 
     /// Authenticated clients.

@@ -192,7 +192,8 @@ pub fn check(settings: &Settings) -> Result<(), StartError> {
 
 /// A process that accepts nobody any more is of no use: it stops.
 async fn serve(edge: Edge, listener: TcpListener, demo: Demo, shutdown: Shutdown) {
-    if let Err(error) = edge.serve(listener, demo::router(demo, edge.router())).await {
+    let behind = edge.router(&demo.base_path);
+    if let Err(error) = edge.serve(listener, demo::router(demo, behind)).await {
         tracing::error!(%error, "connections cannot be accepted");
         shutdown.trigger();
     }

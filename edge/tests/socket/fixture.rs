@@ -91,7 +91,7 @@ impl TestEdge {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let serving = edge.clone();
-        tokio::spawn(async move { serving.serve(listener, serving.router()).await });
+        tokio::spawn(async move { serving.serve(listener, serving.router("/v1/api/signal")).await });
         Self { addr, bus, issuer, shutdown, health, edge }
     }
 
