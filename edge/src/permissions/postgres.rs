@@ -17,7 +17,8 @@ const MAX_CONNECTIONS: u32 = 4;
 /// and can be used again.
 const STATEMENT_TIMEOUT: &str = "1500";
 
-/// `bool_and` of no row is null: what nothing gives is not given. One row that denies outweighs all that allow.
+/// `bool_and` of no row is null: what nothing gives is not given. One row that denies outweighs all that allow. The
+/// array is made once, however many policies a role has.
 const HOLDS: &str = r#"
 WITH subject (type, id) AS (
     SELECT $1::text, $2::text
@@ -33,10 +34,11 @@ WITH subject (type, id) AS (
 SELECT coalesce(bool_and(policy.effect IS DISTINCT FROM 'deny'), false)
 FROM subject
 JOIN "PolicyDefinition" AS policy ON policy.subject_type = subject.type AND policy.subject_id = subject.id
-JOIN "Permission" AS permission ON permission.id = policy.target_id
 WHERE policy.variant = 'policy' AND policy.target_type = 'Permission' AND policy.domain IS NULL
     AND policy.deleted_at IS NULL AND (policy.action IS NULL OR policy.action = $4)
-    AND permission.code = $3 AND permission.action = $4 AND permission.deleted_at IS NULL"#;
+    AND policy.target_id = ANY (ARRAY(
+        SELECT id FROM "Permission" WHERE code = $3 AND action = $4 AND deleted_at IS NULL
+    ))"#;
 
 #[derive(Debug)]
 pub struct PostgresPolicies {

@@ -29,10 +29,11 @@ WITH subject (type, id) AS (
 SELECT coalesce(min(policy.effect IS DISTINCT FROM 'deny'), 0)
 FROM subject
 JOIN "PolicyDefinition" AS policy ON policy.subject_type = subject.type AND policy.subject_id = subject.id
-JOIN "Permission" AS permission ON permission.id = policy.target_id
 WHERE policy.variant = 'policy' AND policy.target_type = 'Permission' AND policy.domain IS NULL
     AND policy.deleted_at IS NULL AND (policy.action IS NULL OR policy.action = ?4)
-    AND permission.code = ?3 AND permission.action = ?4 AND permission.deleted_at IS NULL"#;
+    AND policy.target_id IN (
+        SELECT id FROM "Permission" WHERE code = ?3 AND action = ?4 AND deleted_at IS NULL
+    )"#;
 
 #[derive(Debug)]
 pub struct SqlitePolicies {

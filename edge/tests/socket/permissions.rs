@@ -124,7 +124,7 @@ const OF_ROLES: &str = "
 'policy', 'Role', 'local', 'Permission', LIST, 'list', 'allow', 'Merchant_1', NULL";
 
 /// Each person's rows (`ME` is the person), and whether they may list.
-const PEOPLE: [(&str, &str, bool); 27] = [
+const PEOPLE: [(&str, &str, bool); 28] = [
     ("nobody", "", false),
     ("allowed", "'policy', 'User', ME, 'Permission', LIST, 'list', 'allow', NULL, NULL", true),
     ("effect-unset", "'policy', 'User', ME, 'Permission', LIST, 'list', NULL, NULL, NULL", true),
@@ -145,6 +145,7 @@ const PEOPLE: [(&str, &str, bool); 27] = [
     ("once-operator", "'group', 'User', ME, 'Role', 'operator', NULL, NULL, NULL, '2026-01-01T00:00:00.000Z'", false),
     ("operator-denied", "'group', 'User', ME, 'Role', 'operator', NULL, 'deny', NULL, NULL", false),
     ("operating-service", "'group', 'Service', ME, 'Role', 'operator', NULL, NULL, NULL, NULL", false),
+    ("no-role", "'group', 'User', ME, 'Permission', 'operator', NULL, NULL, NULL, NULL", false),
     ("of-gone-role", "'group', 'User', ME, 'Role', 'gone', NULL, NULL, NULL, NULL", false),
     ("of-role-switched-off", "'group', 'User', ME, 'Role', 'off', NULL, NULL, NULL, NULL", false),
     ("of-missing-role", "'group', 'User', ME, 'Role', 'missing', NULL, NULL, NULL, NULL", false),
@@ -176,7 +177,7 @@ async fn every_row_has_its_say(database: &Database) {
     database.run(ROLES).await;
     let mut rows = vec![OF_ROLES.trim().to_owned()];
     rows.extend(PEOPLE.iter().filter(|(_, rows, _)| !rows.is_empty()).map(|(id, rows, _)| {
-        // Only the first `ME` of a line is the person; none of the other values has these letters.
+        // No other value has the letters of a placeholder.
         rows.replace("ME", &format!("'{id}'"))
     }));
     let rows = rows.join("\n").replace("LIST", "'signal-websocket-client-list'");
