@@ -1,13 +1,12 @@
 //! Wires the edge: the one file that knows all the others.
 
-use std::{io, sync::Arc, thread::available_parallelism};
+use std::{io, sync::Arc, thread::available_parallelism, time::Duration};
 
 use axum::{Router, routing::any};
 use signal_auth::Verifier;
 use signal_bus::{Bus, Channels};
 use signal_service::{health::Health, rest, shutdown::Shutdown};
 use signal_wire::{
-    close::CloseCode,
     envelope::{BROADCAST_CHANNEL, Target},
     room,
 };
@@ -16,8 +15,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    accept, backplane_watch,
+    accept,
+    admission::Admission,
+    backplane_watch,
     config::{StreamSettings, TokenExpiry},
+    drain,
     fanout::Fanout,
     metrics,
     registry::Registry,
@@ -38,12 +40,17 @@ pub struct Parts {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: StreamSettings,
+    pub(crate) admission: Admission,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) channels: Arc<dyn Channels>,
     pub(crate) expiries: Expiries,
+    /// The stop has begun: nobody new is let in.
     pub(crate) stop: CancellationToken,
 }
+
+/// An edge that is asked to stop takes so long, unless it is told otherwise.
+const DRAIN_WINDOW: Duration = Duration::from_secs(20);
 
 /// A running edge.
 #[derive(Clone, Debug)]
@@ -64,14 +71,22 @@ impl Edge {
         let fanout = Fanout::new(Arc::clone(&registry), Handle::current());
         let expiries = Expiries::new(settings.token_expiry == TokenExpiry::Enforce);
         let stop = shutdown.token();
+        // Pushes go on for as long as clients leave.
+        let drained = CancellationToken::new();
         let edge_id = Uuid::new_v4().to_string();
-        let channels = backplane_watch::start(bus, fanout, health.component("backplane"), edge_id, stop.clone())?;
-        let shared = Arc::new(Shared { settings, verifier, registry, channels, expiries, stop: stop.clone() });
+        let channels = backplane_watch::start(bus, fanout, health.component("backplane"), edge_id, drained.clone())?;
+        let admission = Admission::new(&settings);
+        let shared =
+            Arc::new(Shared { settings, admission, verifier, registry, channels, expiries, stop: stop.clone() });
 
-        until(&stop, subscribe_common(Arc::clone(&shared.channels)));
-        until(&stop, watch::close_silent(Arc::clone(&shared)));
-        until(&stop, watch::expire_tokens(Arc::clone(&shared)));
-        shutdown.tasks().spawn(say_goodbye(Arc::clone(&shared)));
+        until(&drained, subscribe_common(Arc::clone(&shared.channels)));
+        until(&drained, watch::close_silent(Arc::clone(&shared)));
+        until(&drained, watch::expire_tokens(Arc::clone(&shared)));
+        if !shared.settings.max_connection_age.is_zero() {
+            until(&stop, watch::retire_old(Arc::clone(&shared)));
+        }
+        let window = drain::fitting(shared.settings.drain_window.unwrap_or(DRAIN_WINDOW), shutdown.deadline());
+        shutdown.tasks().spawn(say_goodbye(Arc::clone(&shared), window, drained));
         Ok(Self { shared, shutdown })
     }
 
@@ -106,8 +121,9 @@ async fn subscribe_common(channels: Arc<dyn Channels>) {
     }
 }
 
-/// When the stop begins, closes everybody; each session writes what waits before it ends.
-async fn say_goodbye(shared: Arc<Shared>) {
+/// When the stop begins, sends everybody away; each session writes what waits before it ends.
+async fn say_goodbye(shared: Arc<Shared>, window: Duration, drained: CancellationToken) {
     shared.stop.cancelled().await;
-    shared.registry.for_each(|connection| connection.close(CloseCode::ServerShutdown));
+    drain::send_away(&shared.registry, window).await;
+    drained.cancel();
 }

@@ -68,6 +68,9 @@ pub(crate) async fn authenticate(shared: &Shared, offer: &Offer) -> Result<Accep
         time: timestamp::format(time::OffsetDateTime::now_utc()),
         server_public_key: encode(&agreed.public_key),
         salt: encode(&agreed.salt),
+        protocol: None,
+        key_id: None,
+        signature: None,
     };
     let connected = message::compose_value(event::CONNECTED, &connected);
     Ok(Accepted { identity, cipher: agreed.cipher, connected, presence })

@@ -2,14 +2,19 @@
 
 use std::{
     sync::LazyLock,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Seconds since the process first asked; never goes back.
+/// Since the process first asked; never goes back.
+pub(crate) fn since_start() -> Duration {
+    START.elapsed()
+}
+
+/// [`since_start`] in whole seconds.
 pub(crate) fn seconds() -> u32 {
-    u32::try_from(START.elapsed().as_secs()).unwrap_or(u32::MAX)
+    u32::try_from(since_start().as_secs()).unwrap_or(u32::MAX)
 }
 
 pub(crate) fn unix_seconds() -> i64 {

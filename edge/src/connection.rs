@@ -15,6 +15,7 @@ use std::{
         atomic::{AtomicU8, AtomicU32, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::task::AtomicWaker;
@@ -207,6 +208,8 @@ pub(crate) enum AutomaticRoom {
 }
 
 const ALL_AUTOMATIC: u8 = 15;
+/// Beside the rooms' flags: the client has been told to go.
+const RETIRED: u8 = 16;
 
 /// An authenticated client.
 #[derive(Debug)]
@@ -214,7 +217,9 @@ pub(crate) struct Connection {
     link: Arc<Link>,
     cipher: Mutex<Cipher>,
     pub(crate) identity: Identity,
-    automatic: AtomicU8,
+    /// [`clock::since_start`] when it became one, in milliseconds.
+    since_ms: u64,
+    flags: AtomicU8,
 }
 
 thread_local! {
@@ -239,8 +244,13 @@ impl Connection {
         identity: Identity,
         register: impl FnOnce(&Arc<Self>),
     ) -> Arc<Self> {
-        let connection =
-            Arc::new(Self { link, cipher: Mutex::new(cipher), identity, automatic: AtomicU8::new(ALL_AUTOMATIC) });
+        let connection = Arc::new(Self {
+            link,
+            cipher: Mutex::new(cipher),
+            identity,
+            since_ms: clock::since_start().as_millis() as u64,
+            flags: AtomicU8::new(ALL_AUTOMATIC),
+        });
         let cipher = connection.cipher.lock();
         register(&connection);
         connection.link.send_plain(connected);
@@ -289,14 +299,23 @@ impl Connection {
     }
 
     pub(crate) fn is_in(&self, room: AutomaticRoom) -> bool {
-        self.automatic.load(Ordering::Acquire) & room as u8 != 0
+        self.flags.load(Ordering::Acquire) & room as u8 != 0
     }
 
     pub(crate) fn enter(&self, room: AutomaticRoom) {
-        self.automatic.fetch_or(room as u8, Ordering::AcqRel);
+        self.flags.fetch_or(room as u8, Ordering::AcqRel);
     }
 
     pub(crate) fn leave(&self, room: AutomaticRoom) {
-        self.automatic.fetch_and(!(room as u8), Ordering::AcqRel);
+        self.flags.fetch_and(!(room as u8), Ordering::AcqRel);
+    }
+
+    pub(crate) fn age(&self) -> Duration {
+        clock::since_start().saturating_sub(Duration::from_millis(self.since_ms))
+    }
+
+    /// Marks it as told to go; `false` if it was already.
+    pub(crate) fn retire(&self) -> bool {
+        self.flags.fetch_or(RETIRED, Ordering::AcqRel) & RETIRED == 0
     }
 }

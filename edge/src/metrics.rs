@@ -18,6 +18,9 @@ const BUS_REFUSED: &str = "signal_edge_bus_refused_total";
 const RESYNCS: &str = "signal_edge_resyncs_total";
 const OUTBOUND_WAITING: &str = "signal_edge_outbound_waiting_bytes";
 const UPGRADES_REFUSED: &str = "signal_edge_upgrades_refused_total";
+const RECONNECTS: &str = "signal_edge_reconnects_announced_total";
+const NOT_ADMITTED: &str = "signal_edge_not_admitted_total";
+const ACCEPT_HELD: &str = "signal_edge_accept_held_total";
 
 /// Says what each metric means and counts; called once the recorder is installed.
 pub(crate) fn describe() {
@@ -35,6 +38,9 @@ pub(crate) fn describe() {
     describe_gauge!(OUTBOUND_WAITING, Unit::Bytes, "What waits for clients that read slowly, at the last look.");
     describe_counter!(RESYNCS, "Times that all clients were told to read again.");
     describe_counter!(UPGRADES_REFUSED, "Requests for the stream that were no WebSocket upgrade.");
+    describe_counter!(RECONNECTS, "Clients that were told to come back to another edge.");
+    describe_counter!(NOT_ADMITTED, "Connections that were refused, by the limit that they would exceed.");
+    describe_counter!(ACCEPT_HELD, "Times that accepting waited for SIGNAL_MAX_HANDSHAKES.");
     for gauge in [CONNECTIONS, SOCKETS] {
         gauge!(gauge).set(0.0);
     }
@@ -91,4 +97,16 @@ pub(crate) fn outbound_waiting(bytes: usize) {
 
 pub(crate) fn upgrade_refused() {
     counter!(UPGRADES_REFUSED).increment(1);
+}
+
+pub(crate) fn not_admitted(limit: &'static str) {
+    counter!(NOT_ADMITTED, "limit" => limit).increment(1);
+}
+
+pub(crate) fn accept_held() {
+    counter!(ACCEPT_HELD).increment(1);
+}
+
+pub(crate) fn reconnect_announced() {
+    counter!(RECONNECTS).increment(1);
 }

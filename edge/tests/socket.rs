@@ -10,10 +10,14 @@ mod abuse;
 mod authentication;
 #[path = "socket/backplane.rs"]
 mod backplane;
+#[path = "socket/drain.rs"]
+mod drain;
 #[path = "socket/fan_out.rs"]
 mod fan_out;
 #[path = "socket/lifetime.rs"]
 mod lifetime;
+#[path = "socket/limits.rs"]
+mod limits;
 #[path = "socket/malformed.rs"]
 mod malformed;
 #[path = "socket/permissions.rs"]

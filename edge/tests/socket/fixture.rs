@@ -41,8 +41,9 @@ struct Settings {
     stream: StreamSettings,
 }
 
+/// Unless a test says otherwise, a stop does not take its time.
 pub(crate) fn stream_settings(variables: &[(&str, &str)]) -> StreamSettings {
-    let source: Source = variables.iter().copied().collect();
+    let source: Source = [("SIGNAL_DRAIN_WINDOW", "0")].iter().chain(variables).copied().collect();
     settings::parse::<Settings>(["edge"], &source).unwrap().stream
 }
 
@@ -130,8 +131,10 @@ pub(crate) fn counted(name: &str, labels: &[(&str, &str)]) -> f64 {
     Samples::parse(&telemetry::metrics().render()).sum(name, labels)
 }
 
+pub(crate) type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
 pub(crate) struct Socket {
-    pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub(crate) socket: Stream,
     pair: Option<AwsLc>,
     pub(crate) cipher: Option<Cipher>,
 }
@@ -227,6 +230,15 @@ impl Socket {
         match self.hear_frame().await {
             Ok(frame) => panic!("heard {} and no close", self.read(&frame)),
             Err(close) => close,
+        }
+    }
+
+    /// The close, whatever was said before it.
+    pub(crate) async fn close_after_errors(&mut self) -> (u16, String) {
+        loop {
+            if let Err(close) = self.hear_frame().await {
+                return close;
+            }
         }
     }
 
