@@ -10,12 +10,8 @@ mod machine;
 
 use libfuzzer_sys::fuzz_target;
 use machine::{After, Before, Greeting, PlaintextInbound, Wrapping, after, before};
-use signal_fuzz::memory::within;
-use signal_seal::{
-    agreement::{KeyAgreement, Portable},
-    derive::session_key_v1,
-    v1::{Cipher, Side},
-};
+use signal_fuzz::{memory::within, shared_key};
+use signal_seal::{Side, v1::Cipher};
 use signal_wire::{
     frame::ClientFrame,
     message::{error, event},
@@ -56,7 +52,7 @@ fn greet<'a>(lines: &mut impl Iterator<Item = &'a [u8]>) -> bool {
 }
 
 fn talk<'a>(lines: impl Iterator<Item = &'a [u8]>, policy: PlaintextInbound) {
-    let (mut edge, mut client) = (cipher(Side::Edge), cipher(Side::Client));
+    let (mut edge, mut client) = (shared_key::v1(Side::Edge), shared_key::v1(Side::Client));
     for line in lines {
         let Some((mark @ (b'!' | b'~'), message)) = line.split_first() else {
             hear(&edge, line, policy);
@@ -94,12 +90,4 @@ fn hear(cipher: &Cipher, message: &[u8], policy: PlaintextInbound) -> Option<Vec
         assert!(!matches!(meaning, After::Join(_) | After::Leave(_)), "only envelopes ask for anything");
     }
     None
-}
-
-/// A key that never changes, so that a finding can be reproduced.
-fn cipher(side: Side) -> Cipher {
-    let pair = Portable::from_private_key(&[0x1b; 32]).expect("it is a scalar of P-256");
-    let own = pair.public_key();
-    let secret = pair.agree(&own).expect("its own public key is one");
-    Cipher::new(session_key_v1(&secret, &[0x5e; 32]), side, [0; 4])
 }
