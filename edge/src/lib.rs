@@ -16,6 +16,7 @@ mod drain;
 mod fanout;
 mod handshake;
 mod metrics;
+pub mod permissions;
 mod registry;
 mod rooms;
 mod session;

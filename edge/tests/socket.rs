@@ -20,6 +20,8 @@ mod lifetime;
 mod limits;
 #[path = "socket/malformed.rs"]
 mod malformed;
+#[path = "socket/permissions.rs"]
+mod permissions;
 #[path = "socket/refresh.rs"]
 mod refresh;
 #[path = "socket/rooms.rs"]
