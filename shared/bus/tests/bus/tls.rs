@@ -22,6 +22,9 @@ async fn a_server_whose_authority_is_trusted() {
         let bus = RedisBus::new(&server.url(), Mode::Exact).unwrap();
         behaves(&bus).await;
         comes_back(&bus, &server).await;
+        // For a node of a cluster it is the same.
+        let address = server.url().replace("rediss://", "");
+        behaves(&RedisBus::new(&format!("rediss-cluster://{address},{address}"), Mode::Exact).unwrap()).await;
         return;
     }
     let certificates = Certificates::make();
