@@ -46,4 +46,6 @@ pub use event::{Closed, Event, Events, Problem};
 pub use message::Message;
 pub use rooms::RoomError;
 pub use session::{Connected, Endpoint, Session};
-pub use signal_wire::{backoff::Backoff, close::CloseCode, notification::Notification};
+pub use signal_wire::{
+    backoff::Backoff, close::CloseCode, notification::Notification, protocol::Protocol, refresh::Refreshed,
+};

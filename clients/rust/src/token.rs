@@ -28,7 +28,7 @@ impl fmt::Debug for Token {
 type BoxError = Box<dyn Error + Send + Sync>;
 type Asked = Pin<Box<dyn Future<Output = Result<Token, BoxError>> + Send>>;
 
-/// Asked for a token before every connection.
+/// Asked for a token before every connection, and while one is live.
 #[derive(Clone)]
 pub(crate) struct TokenProvider(Arc<dyn Fn() -> Asked + Send + Sync>);
 

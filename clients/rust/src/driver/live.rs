@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use serde::Deserialize;
-use signal_wire::message::event;
+use signal_wire::{close::CloseCode, message::event};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::{Driver, Over};
@@ -186,6 +186,9 @@ impl<'a> Live<'a> {
             match over {
                 Over::Lost(Disconnect::Closed(_)) => self.writer.flush().await,
                 Over::Lost(Disconnect::Broken(_)) => {}
+                Over::Lost(Disconnect::Violation(_)) => {
+                    drop(self.writer.close_with(CloseCode::ProtocolViolation).await);
+                }
                 // Whether the edge still hears it changes nothing.
                 Over::Lost(_) | Over::Stopped => drop(self.writer.close().await),
             }

@@ -6,6 +6,8 @@ mod closes;
 mod fake_edge;
 mod frames;
 mod healing;
+mod identity;
+mod order;
 mod session;
 mod talk;
 mod tls;
