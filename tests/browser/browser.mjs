@@ -46,8 +46,8 @@ export async function openWindow(browser, url, prepare = async () => {}) {
     document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
       window.policyViolations.push(`${violatedDirective}: ${blockedURI}`));
   });
-    await prepare(page);
-    if (url !== undefined) await page.goto(url);
+  await prepare(page);
+  if (url !== undefined) await page.goto(url);
   const get = (id) => page.getByTestId(id);
   const connected = () => page.locator('[data-testid="connection-state"][data-state="connected"]').waitFor();
   return {
