@@ -14,6 +14,7 @@ mod connection;
 mod fanout;
 mod handshake;
 mod metrics;
+pub mod permissions;
 mod registry;
 mod rooms;
 mod session;

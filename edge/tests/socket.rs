@@ -16,5 +16,7 @@ mod fan_out;
 mod lifetime;
 #[path = "socket/malformed.rs"]
 mod malformed;
+#[path = "socket/permissions.rs"]
+mod permissions;
 #[path = "socket/rooms.rs"]
 mod rooms;
