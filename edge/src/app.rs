@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, thread::available_parallelism};
 
 use axum::{Router, routing::any};
-use signal_auth::Verifier;
+use signal_auth::{Permissions, Verifier};
 use signal_bus::{Bus, Channels};
 use signal_service::{health::Health, rest, shutdown::Shutdown};
 use signal_wire::{
@@ -17,6 +17,8 @@ use uuid::Uuid;
 
 use crate::{
     accept, backplane_watch,
+    clients::{self, Clients},
+    cluster::{self, Cluster, ClusterSettings},
     config::{StreamSettings, TokenExpiry},
     fanout::Fanout,
     metrics,
@@ -30,6 +32,8 @@ use crate::{
 pub struct Parts {
     pub bus: Arc<dyn Bus>,
     pub verifier: Arc<Verifier>,
+    pub permissions: Arc<Permissions>,
+    pub cluster: ClusterSettings,
     pub health: Health,
     pub shutdown: Shutdown,
 }
@@ -49,6 +53,8 @@ pub(crate) struct Shared {
 #[derive(Clone, Debug)]
 pub struct Edge {
     shared: Arc<Shared>,
+    cluster: Arc<Cluster>,
+    permissions: Arc<Permissions>,
     shutdown: Shutdown,
 }
 
@@ -59,20 +65,23 @@ impl Edge {
     /// If the system gives no thread for the backplane.
     pub fn start(settings: StreamSettings, parts: Parts) -> io::Result<Self> {
         metrics::describe();
-        let Parts { bus, verifier, health, shutdown } = parts;
+        let Parts { bus, verifier, permissions, cluster, health, shutdown } = parts;
         let registry = Arc::new(Registry::new(available_parallelism().map_or(1, usize::from)));
         let fanout = Fanout::new(Arc::clone(&registry), Handle::current());
         let expiries = Expiries::new(settings.token_expiry == TokenExpiry::Enforce);
         let stop = shutdown.token();
-        let edge_id = Uuid::new_v4().to_string();
-        let channels = backplane_watch::start(bus, fanout, health.component("backplane"), edge_id, stop.clone())?;
+        let (cluster, ears) = cluster::prepare(Uuid::new_v4(), cluster, health.component("backplane"));
+        // Heard for longer than clients are let in: until the last of them is gone.
+        let backplane = CancellationToken::new();
+        let channels = backplane_watch::start(Arc::clone(&bus), fanout, ears, backplane.clone())?;
+        let cluster = cluster.connect(Arc::clone(&registry), bus, Arc::clone(&channels), &shutdown, backplane);
         let shared = Arc::new(Shared { settings, verifier, registry, channels, expiries, stop: stop.clone() });
 
         until(&stop, subscribe_common(Arc::clone(&shared.channels)));
         until(&stop, watch::close_silent(Arc::clone(&shared)));
         until(&stop, watch::expire_tokens(Arc::clone(&shared)));
         shutdown.tasks().spawn(say_goodbye(Arc::clone(&shared)));
-        Ok(Self { shared, shutdown })
+        Ok(Self { shared, cluster, permissions, shutdown })
     }
 
     /// Accepts clients until the shutdown begins; `router` answers whatever is not the stream.
@@ -83,9 +92,15 @@ impl Edge {
         accept::serve(Arc::clone(&self.shared), self.shutdown.tasks().clone(), listener, router).await
     }
 
-    /// The edge's REST routes.
-    pub fn router(&self) -> Router {
-        rest::finish(Router::new().route(&self.shared.settings.stream_path, any(upgrade::refuse)))
+    /// The edge's REST routes; those of the API are under `base_path`.
+    pub fn router(&self, base_path: &str) -> Router {
+        let clients = Clients {
+            cluster: Arc::clone(&self.cluster),
+            verifier: Arc::clone(&self.shared.verifier),
+            permissions: Arc::clone(&self.permissions),
+        };
+        let stream = Router::new().route(&self.shared.settings.stream_path, any(upgrade::refuse));
+        rest::finish(stream.merge(clients::router(base_path, clients)))
     }
 
     /// Authenticated clients.

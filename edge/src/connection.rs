@@ -214,6 +214,8 @@ pub(crate) struct Connection {
     link: Arc<Link>,
     cipher: Mutex<Cipher>,
     pub(crate) identity: Identity,
+    /// Unix milliseconds.
+    pub(crate) connected_at: i64,
     automatic: AtomicU8,
 }
 
@@ -239,8 +241,13 @@ impl Connection {
         identity: Identity,
         register: impl FnOnce(&Arc<Self>),
     ) -> Arc<Self> {
-        let connection =
-            Arc::new(Self { link, cipher: Mutex::new(cipher), identity, automatic: AtomicU8::new(ALL_AUTOMATIC) });
+        let connection = Arc::new(Self {
+            link,
+            cipher: Mutex::new(cipher),
+            identity,
+            connected_at: clock::unix_millis(),
+            automatic: AtomicU8::new(ALL_AUTOMATIC),
+        });
         let cipher = connection.cipher.lock();
         register(&connection);
         connection.link.send_plain(connected);

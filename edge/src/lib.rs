@@ -8,7 +8,10 @@ mod accept;
 pub mod app;
 mod authenticate;
 mod backplane_watch;
+mod bounded;
+mod clients;
 mod clock;
+mod cluster;
 pub mod config;
 mod connection;
 mod fanout;
@@ -22,4 +25,6 @@ mod upgrade;
 mod watch;
 
 pub use app::{Edge, Parts};
+pub use clients::openapi;
+pub use cluster::ClusterSettings;
 pub use config::{EdgeSettings, StreamSettings};

@@ -20,7 +20,6 @@ use tungstenite::{
 use crate::{
     app::Shared,
     connection::{Adapter, Link},
-    metrics,
 };
 
 /// Enough for a heartbeat; larger messages make it grow for as long as they last.
@@ -37,7 +36,7 @@ pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, early: Vec<u8>) 
     if socket.set_nodelay(true).is_err() {
         return;
     }
-    metrics::sockets(1.0);
+    let _counted = shared.registry.open_socket();
     let link = Link::new(socket, shared.settings.outbound_limit);
     let mut reader = Reader::new(early);
     // Boxed, so that an idle client's task does not have the room that greeting and closing take.
@@ -46,7 +45,6 @@ pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, early: Vec<u8>) 
         live::live(&shared, &member, &mut reader).await;
     }
     Box::pin(finish(link)).await;
-    metrics::sockets(-1.0);
 }
 
 /// Writes what waits, among it the close, ends its own direction first as a server should (RFC 6455, 7.1.1), then
