@@ -1,13 +1,13 @@
 //! Wires the edge: the one file that knows all the others.
 
-use std::{io, sync::Arc, thread::available_parallelism};
+use std::{io, sync::Arc, thread::available_parallelism, time::Duration};
 
 use axum::{Router, routing::any};
 use signal_auth::{Permissions, Verifier};
 use signal_bus::{Bus, Channels};
+use signal_seal::identity::IdentityKey;
 use signal_service::{health::Health, rest, shutdown::Shutdown};
 use signal_wire::{
-    close::CloseCode,
     envelope::{BROADCAST_CHANNEL, Target},
     room,
 };
@@ -16,10 +16,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    accept, backplane_watch,
+    accept,
+    admission::Admission,
+    backplane_watch,
     clients::{self, Clients},
     cluster::{self, Cluster, ClusterSettings},
     config::{StreamSettings, TokenExpiry},
+    drain,
     fanout::Fanout,
     metrics,
     registry::Registry,
@@ -34,6 +37,8 @@ pub struct Parts {
     pub verifier: Arc<Verifier>,
     pub permissions: Arc<Permissions>,
     pub cluster: ClusterSettings,
+    /// With it, clients of protocol v2 can know that nobody stands between.
+    pub identity: Option<Arc<IdentityKey>>,
     pub health: Health,
     pub shutdown: Shutdown,
 }
@@ -42,12 +47,18 @@ pub struct Parts {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: StreamSettings,
+    pub(crate) admission: Admission,
     pub(crate) verifier: Arc<Verifier>,
+    pub(crate) identity: Option<Arc<IdentityKey>>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) channels: Arc<dyn Channels>,
     pub(crate) expiries: Expiries,
+    /// The stop has begun: nobody new is let in.
     pub(crate) stop: CancellationToken,
 }
+
+/// An edge that is asked to stop takes so long, unless it is told otherwise.
+const DRAIN_WINDOW: Duration = Duration::from_secs(20);
 
 /// A running edge.
 #[derive(Clone, Debug)]
@@ -65,22 +76,29 @@ impl Edge {
     /// If the system gives no thread for the backplane.
     pub fn start(settings: StreamSettings, parts: Parts) -> io::Result<Self> {
         metrics::describe();
-        let Parts { bus, verifier, permissions, cluster, health, shutdown } = parts;
+        let Parts { bus, verifier, identity, permissions, cluster, health, shutdown } = parts;
         let registry = Arc::new(Registry::new(available_parallelism().map_or(1, usize::from)));
         let fanout = Fanout::new(Arc::clone(&registry), Handle::current());
         let expiries = Expiries::new(settings.token_expiry == TokenExpiry::Enforce);
         let stop = shutdown.token();
         let (cluster, ears) = cluster::prepare(Uuid::new_v4(), cluster, health.component("backplane"));
-        // Heard for longer than clients are let in: until the last of them is gone.
-        let backplane = CancellationToken::new();
-        let channels = backplane_watch::start(Arc::clone(&bus), fanout, ears, backplane.clone())?;
-        let cluster = cluster.connect(Arc::clone(&registry), bus, Arc::clone(&channels), &shutdown, backplane);
-        let shared = Arc::new(Shared { settings, verifier, registry, channels, expiries, stop: stop.clone() });
+        // Heard for longer than clients are let in: pushes go on for as long as clients leave.
+        let drained = CancellationToken::new();
+        let channels = backplane_watch::start(Arc::clone(&bus), fanout, ears, drained.clone())?;
+        let cluster = cluster.connect(Arc::clone(&registry), bus, Arc::clone(&channels), &shutdown, drained.clone());
+        let admission = Admission::new(&settings);
+        let stopping = stop.clone();
+        let shared =
+            Arc::new(Shared { settings, admission, verifier, identity, registry, channels, expiries, stop: stopping });
 
-        until(&stop, subscribe_common(Arc::clone(&shared.channels)));
-        until(&stop, watch::close_silent(Arc::clone(&shared)));
-        until(&stop, watch::expire_tokens(Arc::clone(&shared)));
-        shutdown.tasks().spawn(say_goodbye(Arc::clone(&shared)));
+        until(&drained, subscribe_common(Arc::clone(&shared.channels)));
+        until(&drained, watch::close_silent(Arc::clone(&shared)));
+        until(&drained, watch::expire_tokens(Arc::clone(&shared)));
+        if !shared.settings.max_connection_age.is_zero() {
+            until(&stop, watch::retire_old(Arc::clone(&shared)));
+        }
+        let window = drain::fitting(shared.settings.drain_window.unwrap_or(DRAIN_WINDOW), shutdown.deadline());
+        shutdown.tasks().spawn(say_goodbye(Arc::clone(&shared), window));
         Ok(Self { shared, cluster, permissions, shutdown })
     }
 
@@ -121,8 +139,8 @@ async fn subscribe_common(channels: Arc<dyn Channels>) {
     }
 }
 
-/// When the stop begins, closes everybody; each session writes what waits before it ends.
-async fn say_goodbye(shared: Arc<Shared>) {
+/// When the stop begins, sends everybody away; each session writes what waits before it ends.
+async fn say_goodbye(shared: Arc<Shared>, window: Duration) {
     shared.stop.cancelled().await;
-    shared.registry.for_each(|connection| connection.close(CloseCode::ServerShutdown));
+    drain::send_away(&shared.registry, window).await;
 }

@@ -81,7 +81,8 @@ pub(crate) struct Cluster {
     /// This process: another one each time it starts.
     edge: Uuid,
     edge_name: Box<str>,
-    started_at: i64,
+    /// [`clock::since_start`] when it began.
+    started: Duration,
     settings: ClusterSettings,
     registry: Arc<Registry>,
     bus: Arc<dyn Bus>,
@@ -121,7 +122,9 @@ pub(crate) struct Unconnected {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Status {
     pub(crate) edge: Uuid,
+    /// In Unix milliseconds.
     pub(crate) started_at: i64,
+    pub(crate) uptime: Duration,
     pub(crate) own: Counts,
     pub(crate) all: Counts,
     pub(crate) edges: usize,
@@ -162,7 +165,7 @@ impl Unconnected {
         let cluster = Arc::new(Cluster {
             edge: self.edge,
             edge_name: self.edge.to_string().into(),
-            started_at: clock::unix_millis(),
+            started: clock::since_start(),
             settings: self.settings,
             registry,
             bus: Arc::clone(&bus),
@@ -201,7 +204,9 @@ impl Cluster {
             rooms: own.rooms.saturating_add(others.rooms),
         };
         let complete = membership.expected(Instant::now()).settled;
-        Status { edge: self.edge, started_at: self.started_at, own, all, edges: membership.len() + 1, complete }
+        let uptime = clock::since_start().saturating_sub(self.started);
+        let started_at = clock::unix_millis_at(self.started);
+        Status { edge: self.edge, started_at, uptime, own, all, edges: membership.len() + 1, complete }
     }
 
     /// Sends to everybody, or to a room: to those who are here, whatever becomes of the backplane, and to the others'.

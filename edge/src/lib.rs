@@ -1,10 +1,11 @@
 //! The edge: encrypted WebSockets and fan-out.
 //!
-//! A client's way in is the file list: `accept` -> `upgrade` -> `session` (`greeting`: `authenticate`, `handshake`;
+//! A client's way in is the file list: `accept` (`admission`) -> `upgrade` -> `session` (`greeting`: `authenticate`, `handshake`;
 //! then `live`) -> `registry`. A message's way out: `backplane_watch` -> `fanout` -> `registry` -> `connection`.
 //! [`app`] wires them.
 
 mod accept;
+mod admission;
 pub mod app;
 mod authenticate;
 mod backplane_watch;
@@ -14,6 +15,7 @@ mod clock;
 mod cluster;
 pub mod config;
 mod connection;
+mod drain;
 mod fanout;
 mod handshake;
 mod metrics;

@@ -18,11 +18,8 @@ use parking_lot::Mutex;
 use signal_wire::{control::Counts, envelope::Target, room};
 use uuid::Uuid;
 
-pub(crate) use self::listing::{Listed, Wanted};
-use crate::{
-    connection::{AutomaticRoom, Connection},
-    metrics,
-};
+pub(crate) use self::listing::Wanted;
+use crate::connection::{AutomaticRoom, Connection};
 
 /// A client holds at most this many rooms, the automatic ones among them.
 pub(crate) const MAX_ROOMS: usize = 256;
@@ -60,7 +57,6 @@ pub(crate) struct OpenSocket<'a>(&'a AtomicUsize);
 impl Drop for OpenSocket<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-        metrics::sockets(-1.0);
     }
 }
 
@@ -79,7 +75,6 @@ impl Registry {
 
     pub(crate) fn open_socket(&self) -> OpenSocket<'_> {
         self.sockets.fetch_add(1, Ordering::Relaxed);
-        metrics::sockets(1.0);
         OpenSocket(&self.sockets)
     }
 

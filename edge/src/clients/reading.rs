@@ -16,7 +16,7 @@ use super::{
     shapes::{SocketClient, SocketClientPage, SocketClientQuery, SocketStatus},
     somewhere,
 };
-use crate::{clock, cluster::Found};
+use crate::cluster::Found;
 
 /// What this edge and the cluster hold
 #[utoipa::path(
@@ -27,7 +27,7 @@ use crate::{clock, cluster::Found};
     responses((status = 200, description = "Counts from memory, never older than a second or two", body = SocketStatus))
 )]
 pub(super) async fn status(State(clients): State<Arc<Clients>>) -> Json<SocketStatus> {
-    Json(SocketStatus::new(&clients.cluster.status(), clock::unix_millis()))
+    Json(SocketStatus::new(&clients.cluster.status()))
 }
 
 /// Clients of all edges

@@ -37,8 +37,8 @@ const RESERVED_EVENTS: [&str; 10] = [
     event::JOIN,
     event::LEAVE,
     event::RECONNECT,
-    "refresh",
-    "refreshed",
+    event::REFRESH,
+    event::REFRESHED,
 ];
 
 /// This edge, and all of them together
@@ -57,7 +57,7 @@ struct EdgeStatus {
     version: &'static str,
     #[schema(format = "date-time")]
     started_at: String,
-    uptime_seconds: i64,
+    uptime_seconds: u64,
     #[serde(flatten)]
     counts: SocketCounts,
 }
@@ -86,12 +86,12 @@ struct SocketCounts {
 }
 
 impl SocketStatus {
-    pub(super) fn new(status: &Status, now_ms: i64) -> Self {
+    pub(super) fn new(status: &Status) -> Self {
         let edge = EdgeStatus {
             id: status.edge.to_string(),
             version: env!("CARGO_PKG_VERSION"),
             started_at: rfc3339(status.started_at),
-            uptime_seconds: (now_ms - status.started_at).max(0) / 1000,
+            uptime_seconds: status.uptime.as_secs(),
             counts: status.own.into(),
         };
         let cluster = ClusterStatus { edges: status.edges, complete: status.complete, counts: status.all.into() };

@@ -7,6 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Cluster;
+use crate::clock;
 
 /// How often a stopping edge looks whether its last client is gone.
 const STOPPING: Duration = Duration::from_millis(20);
@@ -59,7 +60,7 @@ impl Cluster {
         Announcement {
             edge: self.edge_name.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            started_at: self.started_at,
+            started_at: clock::unix_millis_at(self.started),
             counts,
         }
     }

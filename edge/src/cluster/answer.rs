@@ -15,7 +15,6 @@ use uuid::Uuid;
 use super::Cluster;
 use crate::{
     bounded::Receiver,
-    clock,
     connection::{AutomaticRoom, Connection},
     fanout::Push,
     metrics,
@@ -118,14 +117,13 @@ impl Cluster {
     /// `None` if the client is gone.
     fn shown(&self, connection: &Connection) -> Option<Client> {
         let joined = self.registry.joined(connection)?;
-        let silent_ms = i64::from(connection.link().silent_seconds(clock::seconds())) * 1000;
         Some(Client {
             id: connection.identity.id.to_string(),
             user_id: to_value(&connection.identity.user).expect("a user id is a string or a number"),
             rooms: AutomaticRoom::of(connection).chain(joined.iter().map(|room| room.to_string())).collect(),
-            protocol: 1,
-            connected_at: connection.connected_at,
-            last_activity: (clock::unix_millis() - silent_ms).max(connection.connected_at),
+            protocol: connection.identity.protocol.number(),
+            connected_at: connection.connected_at(),
+            last_activity: connection.last_heard_at(),
         })
     }
 }

@@ -12,6 +12,8 @@ pub mod envelope;
 pub mod frame;
 pub mod message;
 pub mod notification;
+pub mod protocol;
+pub mod refresh;
 pub mod room;
 pub mod sealed;
 pub mod snowflake;
