@@ -6,7 +6,7 @@ use axum::{Router, routing::any};
 use signal_auth::{Permissions, Verifier};
 use signal_bus::{Bus, Channels};
 use signal_seal::identity::IdentityKey;
-use signal_service::{health::Health, rest, shutdown::Shutdown};
+use signal_service::{doc, health::Health, rest, shutdown::Shutdown};
 use signal_wire::{
     envelope::{BROADCAST_CHANNEL, Target},
     room,
@@ -118,7 +118,7 @@ impl Edge {
             permissions: Arc::clone(&self.permissions),
         };
         let stream = Router::new().route(&self.shared.settings.stream_path, any(upgrade::refuse));
-        rest::finish(stream.merge(clients::router(base_path, clients)))
+        rest::finish(stream.merge(clients::router(base_path, clients)).merge(doc::router(base_path)))
     }
 
     /// Authenticated clients.

@@ -7,7 +7,7 @@ use signal_bus::redis::Mode;
 use signal_seal::identity::{IdentityKey, IdentityKeyError};
 use signal_service::{
     Secret,
-    settings::{BackplaneSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, values},
+    settings::{BackplaneSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings, values},
 };
 
 use crate::{admission::TrustedProxies, rooms::JoinableRooms, session::machine::PlaintextInbound};
@@ -29,6 +29,8 @@ pub struct EdgeSettings {
     pub stream: StreamSettings,
     #[command(flatten)]
     pub log: LogSettings,
+    #[command(flatten)]
+    pub traces: TraceSettings,
     #[command(flatten)]
     pub shutdown: ShutdownSettings,
 }

@@ -14,7 +14,7 @@ use signal_service::{
     listen,
     settings::{self, Source, unknown_variables},
     shutdown::Shutdown,
-    telemetry,
+    telemetry::{self, Identity, TRACE_FLUSH},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +37,8 @@ enum Command {
     CheckConfig,
 }
 
+const IDENTITY: Identity = Identity { name: "signal-edge", version: env!("CARGO_PKG_VERSION") };
+
 fn main() -> ExitCode {
     let source = Source::process();
     let cli: Cli = match settings::parse(std::env::args_os(), &source) {
@@ -54,7 +56,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
-    telemetry::init_logs(&cli.settings.log)?;
+    let traces = telemetry::init(IDENTITY, &cli.settings.log, &cli.settings.traces)?;
     for variable in unknown {
         tracing::warn!("{variable}");
     }
@@ -69,7 +71,12 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    runtime.block_on(serve(cli.settings, bus, keys, identity))
+    runtime.block_on(async {
+        let exporting = traces.export();
+        let outcome = serve(cli.settings, bus, keys, identity).await;
+        exporting.finish(TRACE_FLUSH).await;
+        outcome
+    })
 }
 
 async fn serve(

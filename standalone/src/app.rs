@@ -207,8 +207,7 @@ pub fn check(settings: &Settings) -> Result<(), StartError> {
 /// A process that accepts nobody any more is of no use: it stops.
 async fn serve(edge: Edge, listener: TcpListener, demo: Demo, shutdown: Shutdown) {
     let behind = edge.router(&demo.base_path);
-    let router = demo::router(demo, behind);
-    if let Err(error) = edge.serve(listener, router).await {
+    if let Err(error) = edge.serve(listener, demo::router(demo, behind)).await {
         tracing::error!(%error, "connections cannot be accepted");
         shutdown.trigger();
     }
