@@ -88,27 +88,35 @@ async fn an_edge_whose_answers_are_lost_makes_an_answer_incomplete_and_no_more()
 }
 
 #[tokio::test]
-async fn who_says_hello_is_known_at_once_and_who_says_goodbye_is_expected_no_more() {
+async fn who_says_hello_is_known_at_once_and_is_told_who_else_there_is() {
     let shared = MemoryBus::new();
-    // Nobody announces itself before the test is over, except to answer a hello.
-    let settings = ClusterSettings {
-        announce_every: Duration::from_secs(2),
-        lease: Duration::from_secs(600),
-        reply_timeout: SOON,
-        ..quick()
-    };
+    // Nobody announces itself in time but to say hello and to answer it.
+    let hours = Duration::from_secs(7200);
+    let settings = ClusterSettings { announce_every: hours, lease: 5 * hours, ..quick() };
     let (first, _) = edge_on(&shared, settings).await;
     let (second, _) = edge_on(&shared, settings).await;
-    let client = second.client("an").await;
     for edge in [&first, &second] {
-        edge.knows(2).await;
+        eventually(SOON, || async { edge.get("/status").await["cluster"]["edges"] == 2 }).await;
+        assert_eq!(edge.get("/status").await["cluster"]["complete"], false, "there may be more");
+        assert_eq!(edge.get("").await["complete"], false);
     }
-    second.shutdown.trigger();
-    drop(client);
-    second.shutdown.drain().await;
-    first.knows(1).await;
-    let page = first.get("").await;
+}
+
+#[tokio::test]
+async fn who_says_goodbye_is_expected_no_more_once_its_clients_are_gone() {
+    let shared = MemoryBus::new();
+    let settings = ClusterSettings { lease: Duration::from_secs(600), ..quick() };
+    let (staying, _) = edge_on(&shared, settings).await;
+    let (leaving, _) = edge_on(&shared, settings).await;
+    let mut client = leaving.client("an").await;
+    staying.knows(2).await;
+    leaving.shutdown.trigger();
+    while client.socket.hear_frame().await.is_ok() {}
+    staying.knows(1).await;
+    assert_eq!(leaving.edge.connections(), 0);
+    let page = staying.get("").await;
     assert_eq!((&page["complete"], &page["edges"]["expected"]), (&json!(true), &json!(1)));
+    leaving.shutdown.drain().await;
 }
 
 #[tokio::test]
@@ -148,10 +156,8 @@ async fn messages_that_are_none_are_counted_and_disturb_nobody() {
     let page = asked.get("").await;
     assert_eq!((&page["complete"], ids_of(&page)), (&json!(true), vec![client.id]));
     let counted_twice = 2.0 * (bad.len() + 1) as f64;
-    eventually(SOON, || async {
-        counted("signal_edge_control_refused_total", &malformed) >= before + counted_twice
-    })
-    .await;
+    eventually(SOON, || async { counted("signal_edge_control_refused_total", &malformed) >= before + counted_twice })
+        .await;
     assert!(counted("signal_edge_control_refused_total", &[("reason", "too_large")]) >= 2.0);
 }
 
@@ -183,7 +189,7 @@ async fn without_a_backplane_who_is_here_is_reached_and_nobody_is_forgotten() {
     eventually(SOON, || async { began.elapsed() > 2 * settings.lease }).await;
     let page = blind.get("").await;
     assert_eq!((&page["complete"], &page["edges"]), (&json!(false), &json!({"expected": 2, "answered": 1})));
-    assert_eq!(blind.health.status("backplane").unwrap().up, true, "that is the canary's to say");
+    assert!(blind.health.status("backplane").unwrap().up, "that is the canary's to say");
 
     faults.restore();
     let resync = json!({"event": "resync", "data": {"reason": "backplane"}});
