@@ -2,12 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use signal_auth::AuthSettings;
+use signal_auth::{AuthSettings, PermissionSettings};
 use signal_bus::redis::Mode;
 use signal_seal::identity::{IdentityKey, IdentityKeyError};
 use signal_service::{
     Secret,
-    settings::{BackplaneSettings, CorsSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings, values},
+    settings::{
+        BackplaneSettings, CorsSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings,
+        values,
+    },
 };
 
 use crate::{admission::TrustedProxies, rooms::JoinableRooms, session::machine::PlaintextInbound};
@@ -21,6 +24,10 @@ pub struct EdgeSettings {
     pub auth: AuthSettings,
     #[command(flatten)]
     pub backplane: BackplaneSettings,
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+    #[command(flatten)]
+    pub permissions: PermissionSettings,
     #[command(flatten)]
     pub stream: StreamSettings,
     #[command(flatten)]

@@ -4,9 +4,9 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use signal_auth::{JwkSetClient, JwkSetOptions, Verifier};
+use signal_auth::{Clock, JwkSetClient, JwkSetOptions, Permissions, Verifier};
 use signal_bus::redis::RedisBus;
-use signal_edge::{Edge, EdgeSettings, Parts};
+use signal_edge::{ClusterSettings, Edge, EdgeSettings, Parts, permissions};
 use signal_seal::identity::IdentityKey;
 use signal_service::{
     admin,
@@ -101,8 +101,20 @@ async fn serve(
     tokio::spawn(async move { warm.warm(&issuer).await });
 
     let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
+    let policies = settings.database.database_url.as_ref().map(permissions::open).transpose();
+    let policies = policies.context("SIGNAL_DATABASE_URL")?;
+    let roles = settings.permissions.always_allow_roles.clone();
+    let permissions = Arc::new(Permissions::new(policies, roles, Clock::system()));
     let serving = health.component("edge");
-    let parts = Parts { bus: Arc::new(bus), verifier, identity, health, shutdown: shutdown.clone() };
+    let parts = Parts {
+        bus: Arc::new(bus),
+        verifier,
+        identity,
+        permissions,
+        cluster: ClusterSettings::default(),
+        health,
+        shutdown: shutdown.clone(),
+    };
     let edge = Edge::start(settings.stream, parts).context("no thread for the backplane")?;
     tracing::info!(addr = %settings.http.http_addr, version = env!("CARGO_PKG_VERSION"), "edge started");
     serving.up();

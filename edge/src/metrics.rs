@@ -19,6 +19,11 @@ const BUS_REFUSED: &str = "signal_edge_bus_refused_total";
 const RESYNCS: &str = "signal_edge_resyncs_total";
 const OUTBOUND_WAITING: &str = "signal_edge_outbound_waiting_bytes";
 const UPGRADES_REFUSED: &str = "signal_edge_upgrades_refused_total";
+const CONTROL_REQUESTS: &str = "signal_edge_control_requests_total";
+const CONTROL_REFUSED: &str = "signal_edge_control_refused_total";
+const PEERS: &str = "signal_edge_peers";
+const BUS_LAG: &str = "signal_edge_bus_lag_seconds";
+const BUS_LOSSES: &str = "signal_edge_bus_losses_total";
 const RECONNECTS: &str = "signal_edge_reconnects_announced_total";
 const NOT_ADMITTED: &str = "signal_edge_not_admitted_total";
 const ACCEPT_HELD: &str = "signal_edge_accept_held_total";
@@ -40,6 +45,12 @@ pub(crate) fn describe() {
     describe_gauge!(OUTBOUND_WAITING, Unit::Bytes, "What waits for clients that read slowly, at the last look.");
     describe_counter!(RESYNCS, "Times that all clients were told to read again.");
     describe_counter!(UPGRADES_REFUSED, "Requests for the stream that were no WebSocket upgrade.");
+    describe_counter!(CONTROL_REQUESTS, "Requests to the other edges, by kind and result.");
+    describe_counter!(CONTROL_REFUSED, "Messages between edges that were dropped, by reason.");
+    describe_gauge!(PEERS, "Other edges that are there.");
+    describe_histogram!(BUS_LAG, Unit::Seconds, "From a publication to the backplane until this edge hears it itself.");
+    describe_counter!(BUS_LOSSES, "Times that the connection to the backplane was lost.");
+    gauge!(PEERS).set(0.0);
     describe_counter!(RECONNECTS, "Clients that were told to come back to another edge.");
     describe_counter!(NOT_ADMITTED, "Connections that were refused, by the limit that they would exceed.");
     describe_counter!(ACCEPT_HELD, "Times that accepting waited for SIGNAL_MAX_HANDSHAKES.");
@@ -141,6 +152,26 @@ pub(crate) fn outbound_waiting(bytes: usize) {
 
 pub(crate) fn upgrade_refused() {
     counter!(UPGRADES_REFUSED).increment(1);
+}
+
+pub(crate) fn control_request(kind: &'static str, result: &'static str) {
+    counter!(CONTROL_REQUESTS, "kind" => kind, "result" => result).increment(1);
+}
+
+pub(crate) fn control_refused(reason: &'static str) {
+    counter!(CONTROL_REFUSED, "reason" => reason).increment(1);
+}
+
+pub(crate) fn peers(count: usize) {
+    gauge!(PEERS).set(count as f64);
+}
+
+pub(crate) fn bus_lag(lag: Duration) {
+    histogram!(BUS_LAG).record(lag);
+}
+
+pub(crate) fn bus_lost() {
+    counter!(BUS_LOSSES).increment(1);
 }
 
 pub(crate) fn not_admitted(limit: &'static str) {

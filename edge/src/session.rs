@@ -43,6 +43,7 @@ pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, early: Vec<u8>, 
     if socket.set_nodelay(true).is_err() {
         return;
     }
+    let _counted = shared.registry.open_socket();
     let mut gauge = SocketGauge::new(SocketState::Greeting);
     let link = Link::new(socket, shared.settings.outbound_limit);
     let mut reader = Reader::new(early, Rate::new(shared.settings.message_rate));
