@@ -7,6 +7,7 @@ use redis::{
     aio::{MultiplexedConnection, PubSub, PubSubSink, PubSubStream},
 };
 use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::client::TlsStream;
 use tokio_util::{either::Either, task::AbortOnDropHandle};
 
 use super::{
@@ -96,7 +97,7 @@ impl Node {
     }
 }
 
-type Stream = Either<TcpStream, tokio_rustls::client::TlsStream<TcpStream>>;
+type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 async fn in_time<T, E: Into<RedisError>>(
     limit: Duration,
