@@ -1,10 +1,17 @@
 //! The edge's settings.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use signal_auth::AuthSettings;
+use signal_auth::{AuthSettings, PermissionSettings};
 use signal_bus::redis::Mode;
-use signal_service::settings::{BackplaneSettings, HttpSettings, LogSettings, ShutdownSettings, values};
+use signal_seal::identity::{IdentityKey, IdentityKeyError};
+use signal_service::{
+    Secret,
+    settings::{
+        BackplaneSettings, CorsSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings,
+        values,
+    },
+};
 
 use crate::{admission::TrustedProxies, rooms::JoinableRooms, session::machine::PlaintextInbound};
 
@@ -18,9 +25,15 @@ pub struct EdgeSettings {
     #[command(flatten)]
     pub backplane: BackplaneSettings,
     #[command(flatten)]
+    pub database: DatabaseSettings,
+    #[command(flatten)]
+    pub permissions: PermissionSettings,
+    #[command(flatten)]
     pub stream: StreamSettings,
     #[command(flatten)]
     pub log: LogSettings,
+    #[command(flatten)]
+    pub traces: TraceSettings,
     #[command(flatten)]
     pub shutdown: ShutdownSettings,
 }
@@ -38,6 +51,9 @@ pub struct StreamSettings {
     #[arg(long, env = "SIGNAL_JOINABLE_ROOMS", value_name = "PATTERNS", default_value = "", value_parser = joinable_rooms)]
     pub joinable_rooms: JoinableRooms,
 
+    #[command(flatten)]
+    pub cors: CorsSettings,
+
     /// Whether a session ends when its token expires.
     #[arg(long, env = "SIGNAL_TOKEN_EXPIRY", value_name = "POLICY", value_enum, default_value_t)]
     pub token_expiry: TokenExpiry,
@@ -49,6 +65,11 @@ pub struct StreamSettings {
     /// Whether the edge subscribes to the channels of its own clients or to everybody's.
     #[arg(long, env = "SIGNAL_BUS_SUBSCRIPTION", value_name = "MODE", value_enum, default_value_t)]
     pub bus_subscription: BusSubscription,
+
+    /// The edge's identity: PEM with a P-256 private key (PKCS#8) that signs handshakes of protocol v2. Further keys in it
+    /// are published along, for clients to learn before they sign. `\n` may stand for a line break.
+    #[arg(long, env = "SIGNAL_IDENTITY_KEY", value_name = "PEM", hide_env_values = true)]
+    pub identity_key: Option<Secret>,
 
     /// WebSockets; whoever asks for one more gets 503. Never more than the process may have files open.
     #[arg(long, env = "SIGNAL_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 100_000)]
@@ -146,6 +167,15 @@ const OTHER_FILES: u64 = 64;
 const HANDSHAKE_SHARE: u64 = 4;
 
 impl StreamSettings {
+    /// The identity, if there is one.
+    ///
+    /// # Errors
+    /// If the text is no private key of P-256.
+    pub fn identity(&self) -> Result<Option<Arc<IdentityKey>>, IdentityKeyError> {
+        let read = |pem: &Secret| IdentityKey::from_pem(pem.expose()).map(Arc::new);
+        self.identity_key.as_ref().map(read).transpose()
+    }
+
     /// Asks for as many open files as the process may have, and accepts no more sockets than that leaves room for.
     pub fn fit_to_open_files(&mut self) -> std::io::Result<()> {
         let files = rlimit::increase_nofile_limit(u64::MAX)?;

@@ -25,7 +25,7 @@ impl Expiries {
     }
 
     pub(crate) fn watch(&self, connection: &Connection) {
-        if let (true, Some(at)) = (self.enforced, connection.identity.expires_at) {
+        if let (true, Some(at)) = (self.enforced, connection.expires_at()) {
             self.by_second.lock().entry(at.saturating_add(LEEWAY_SECONDS)).or_default().push(connection.identity.id);
         }
     }
@@ -44,8 +44,11 @@ pub(crate) async fn expire_tokens(shared: Arc<Shared>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        for id in shared.expiries.due(clock::unix_seconds()) {
-            if let Some(connection) = shared.registry.get(id) {
+        let now = clock::unix_seconds();
+        for id in shared.expiries.due(now) {
+            let Some(connection) = shared.registry.get(id) else { continue };
+            // Who has refreshed meanwhile is also noted under a later second.
+            if connection.expires_at().is_some_and(|at| at.saturating_add(LEEWAY_SECONDS) < now) {
                 connection.close(CloseCode::TokenExpired);
             }
         }
