@@ -8,7 +8,8 @@ use signal_seal::identity::{IdentityKey, IdentityKeyError};
 use signal_service::{
     Secret,
     settings::{
-        BackplaneSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings, values,
+        BackplaneSettings, CorsSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings,
+        values,
     },
 };
 
@@ -49,6 +50,9 @@ pub struct StreamSettings {
     /// user, a `*` at the end for anything.
     #[arg(long, env = "SIGNAL_JOINABLE_ROOMS", value_name = "PATTERNS", default_value = "", value_parser = joinable_rooms)]
     pub joinable_rooms: JoinableRooms,
+
+    #[command(flatten)]
+    pub cors: CorsSettings,
 
     /// Whether a session ends when its token expires.
     #[arg(long, env = "SIGNAL_TOKEN_EXPIRY", value_name = "POLICY", value_enum, default_value_t)]
