@@ -13,8 +13,6 @@ mod document;
 mod page;
 pub mod responses;
 
-use std::collections::BTreeMap;
-
 use axum::{
     Router,
     body::Bytes,
