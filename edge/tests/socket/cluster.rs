@@ -37,7 +37,7 @@ async fn edge_on(shared: &MemoryBus, settings: ClusterSettings) -> (TestEdge, Ar
 async fn an_edge_that_falls_silent_is_missed_at_once_and_forgotten_after_its_lease() {
     let shared = MemoryBus::new();
     let settings = ClusterSettings { lease: Duration::from_secs(3), ..impatient() };
-    let (asked, _) = edge_on(&shared, settings).await;
+    let (asked, asker) = edge_on(&shared, settings).await;
     let (silent, faults) = edge_on(&shared, settings).await;
     let (here, there) = (asked.client("an").await, silent.client("binh").await);
     asked.knows(2).await;
@@ -56,6 +56,7 @@ async fn an_edge_that_falls_silent_is_missed_at_once_and_forgotten_after_its_lea
         assert_eq!(answer.status, 503, "{answer:?}");
         assert!(answer.body["message"].as_str().unwrap().contains("did not answer"), "{answer:?}");
     }
+    assert_eq!(asker.held(":reply:"), 0, "what was waited for in vain is let go of");
     // Who is here needs nobody's answer.
     assert_eq!(asked.get(&format!("/{}", here.id)).await["id"], json!(here.id));
 
@@ -85,6 +86,23 @@ async fn an_edge_whose_answers_are_lost_makes_an_answer_incomplete_and_no_more()
     let sent = asked.ask("POST", &format!("/{}/send", client.id), Some(json!({"event": "hello"}))).await;
     assert_eq!(sent.status, 503);
     assert_eq!(client.socket.hear().await["event"], "hello");
+}
+
+#[tokio::test]
+async fn the_edge_that_has_a_client_is_not_kept_waiting_by_another() {
+    let shared = MemoryBus::new();
+    let (asked, asker) = edge_on(&shared, quick()).await;
+    let (has, _) = edge_on(&shared, quick()).await;
+    let (_silent, faults) = edge_on(&shared, quick()).await;
+    let mut client = has.client("an").await;
+    asked.knows(3).await;
+    faults.speechless.store(true, Ordering::SeqCst);
+    let began = Instant::now();
+    assert_eq!(asked.get(&format!("/{}", client.id)).await["userId"], "an");
+    assert_eq!(asked.ask("DELETE", &format!("/{}", client.id), None).await.status, 204);
+    assert!(began.elapsed() < SOON, "{:?} of what may take {:?} each", began.elapsed(), quick().reply_timeout);
+    assert_eq!(client.socket.closed().await.0, 4007);
+    assert_eq!(asker.held(":reply:"), 0, "nobody listens any more");
 }
 
 #[tokio::test]
