@@ -10,7 +10,10 @@ use axum::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
-use signal_service::rest::{Cause, RestError};
+use signal_service::{
+    rest::{Cause, RestError},
+    telemetry::traces,
+};
 use signal_wire::{
     control,
     envelope::{Envelope, MAX_BYTES, Target},
@@ -297,6 +300,7 @@ impl SocketAnnouncement {
         }
         let mut envelope = or_causes(Envelope::new(server_id, target, &self.event, self.data.as_deref()), &causes)?;
         envelope.exclude = (!exclude.is_empty()).then(|| exclude.iter().map(|id| Cow::Borrowed(id.as_str())).collect());
+        envelope.traceparent = traces::current_traceparent().map(Cow::Owned);
         let encoded = encoded(&envelope)?;
         Ok((envelope, encoded))
     }

@@ -14,4 +14,5 @@ mod platform;
 mod recovery;
 mod stranger;
 mod tidy;
+mod traces;
 mod window;
