@@ -1,0 +1,117 @@
+//! One server, and the connections to it.
+
+use std::{fmt, future::Future, io, sync::Arc, time::Duration};
+
+use redis::{
+    AsyncConnectionConfig, RedisConnectionInfo, RedisError, RedisResult,
+    aio::{MultiplexedConnection, PubSub, PubSubSink, PubSubStream},
+};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::client::TlsStream;
+use tokio_util::{either::Either, task::AbortOnDropHandle};
+
+use super::{
+    address::{Address, Credentials, Endpoint},
+    tls,
+};
+
+/// Of name resolution and TCP. Short, since a try that began just before a server came back may hang for as long.
+pub(super) const REACH_TIMEOUT: Duration = Duration::from_secs(1);
+/// Of TLS and login. Longer: who is there and busy, as after a restart when everybody comes at once, would otherwise do
+/// the same work again and again.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(3);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) endpoint: Endpoint,
+    tls: bool,
+    login: RedisConnectionInfo,
+}
+
+/// A connection for commands, which all clones share.
+#[derive(Clone, Debug)]
+pub(super) struct Connection {
+    pub(super) commands: MultiplexedConnection,
+    /// Reads and writes; without this it would go on as long as a server that hangs.
+    _driver: Arc<AbortOnDropHandle<()>>,
+}
+
+/// What a server did instead of serving. Redis's answers and the system's do not repeat credentials.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("Redis at {endpoint}: {cause}")]
+pub(super) struct NodeError {
+    pub(super) endpoint: Endpoint,
+    pub(super) cause: RedisError,
+}
+
+impl Node {
+    /// A node of `address`; connects later.
+    pub(super) fn of(address: &Address, endpoint: Endpoint) -> Self {
+        Self::new(endpoint, address.tls, address.credentials.as_ref(), address.database)
+    }
+
+    pub(super) fn new(endpoint: Endpoint, tls: bool, credentials: Option<&Credentials>, database: u32) -> Self {
+        let mut login = RedisConnectionInfo::default().set_db(database.into());
+        if let Some(Credentials { user, password }) = credentials {
+            login = login.set_password(password);
+            if let Some(user) = user {
+                login = login.set_username(user);
+            }
+        }
+        Self { endpoint, tls, login }
+    }
+
+    pub(super) async fn connect(&self) -> Result<Connection, NodeError> {
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT));
+        let connecting = self.log_in(async |stream| {
+            let (commands, driver) = MultiplexedConnection::new_with_config(&self.login, stream, config).await?;
+            Ok(Connection { commands, _driver: Arc::new(AbortOnDropHandle::new(tokio::spawn(driver))) })
+        });
+        connecting.await.map_err(|cause| self.error(cause))
+    }
+
+    /// A connection for subscriptions.
+    pub(super) async fn listen(&self) -> Result<(PubSubSink, PubSubStream), NodeError> {
+        let connecting = self.log_in(async |stream| Ok(PubSub::new(&self.login, stream).await?.split()));
+        connecting.await.map_err(|cause| self.error(cause))
+    }
+
+    async fn log_in<T>(&self, login: impl AsyncFnOnce(Stream) -> RedisResult<T>) -> RedisResult<T> {
+        let Endpoint { host, port } = &self.endpoint;
+        let tcp = in_time(REACH_TIMEOUT, "not reached", TcpStream::connect((host.as_str(), *port))).await?;
+        // Small commands follow each other: a subscription must not wait until the last one is acknowledged.
+        tcp.set_nodelay(true)?;
+        let logging_in = async {
+            let stream = match self.tls {
+                true => Either::Right(tls::connect(host, tcp).await?),
+                false => Either::Left(tcp),
+            };
+            login(stream).await
+        };
+        in_time(LOGIN_TIMEOUT, "no login", logging_in).await
+    }
+
+    pub(super) fn error(&self, cause: RedisError) -> NodeError {
+        NodeError { endpoint: self.endpoint.clone(), cause }
+    }
+}
+
+type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+async fn in_time<T, E: Into<RedisError>>(
+    limit: Duration,
+    otherwise: &str,
+    step: impl Future<Output = Result<T, E>>,
+) -> RedisResult<T> {
+    match timeout(limit, step).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("{otherwise} within {limit:?}")).into()),
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Redis at {}", self.endpoint)
+    }
+}
