@@ -21,7 +21,10 @@ use signal_wire::{
     room, timestamp,
 };
 use time::OffsetDateTime;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::{Array, ArrayBuilder, ObjectBuilder, SchemaFormat, Type, schema::SchemaType},
+};
 use uuid::Uuid;
 
 use crate::cluster::{Listing, MAX_LIMIT, Status};
@@ -260,10 +263,16 @@ pub(super) struct SocketAnnouncement {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Value)]
     data: Option<Box<RawValue>>,
-    /// Ids of clients that are passed over
     #[serde(default)]
-    #[schema(max_items = 10_000)]
+    #[schema(schema_with = excluded)]
     exclude: Option<Vec<String>>,
+}
+
+fn excluded() -> Array {
+    let id = ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom("uuid".to_owned())));
+    let ids = ArrayBuilder::new().schema_type(SchemaType::from_iter([Type::Array, Type::Null]));
+    let ids = ids.items(id).max_items(Some(MAX_EXCLUDED));
+    ids.description(Some("Ids of clients that are passed over")).build()
 }
 
 /// Keeps `null` apart from absence.
