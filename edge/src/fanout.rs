@@ -221,6 +221,7 @@ impl Lane {
             state.busy = true;
             return true;
         }
+        let before = state.bytes;
         for push in batch {
             let bytes = push.bytes();
             if state.bytes + bytes > LANE_BYTES {
@@ -231,6 +232,7 @@ impl Lane {
                 state.queue.push(Arc::clone(push));
             }
         }
+        metrics::fanout_waiting((state.bytes - before) as f64);
         false
     }
 
@@ -238,7 +240,7 @@ impl Lane {
     fn finish_turn(&self) -> Option<Vec<Arc<Push>>> {
         let mut state = self.state.lock();
         let mut next = std::mem::take(&mut state.queue);
-        state.bytes = 0;
+        metrics::fanout_waiting(-(std::mem::take(&mut state.bytes) as f64));
         if std::mem::take(&mut state.lagged) {
             next.push(Arc::new(Push::resync("overload")));
         }

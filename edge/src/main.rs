@@ -4,7 +4,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use signal_auth::{Clock, JwkSetClient, JwkSetOptions, Permissions, Verifier};
+use signal_auth::{Clock, JwkSetClient, JwkSetOptions, Permissions, Policies, Verifier};
 use signal_bus::redis::RedisBus;
 use signal_edge::{ClusterSettings, Edge, EdgeSettings, Parts, permissions};
 use signal_seal::identity::IdentityKey;
@@ -16,6 +16,7 @@ use signal_service::{
     shutdown::Shutdown,
     telemetry::{self, Identity, TRACE_FLUSH},
 };
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
@@ -66,25 +67,36 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
     let jwks_url = cli.settings.auth.jwks_url.as_deref().context("SIGNAL_JWKS_URL is not set")?;
     let keys = Arc::new(JwkSetClient::new(jwks_url, JwkSetOptions::default()).context("SIGNAL_JWKS_URL")?);
     let identity = cli.settings.stream.identity().context("SIGNAL_IDENTITY_KEY")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    // The pool is made on a runtime, and connects when it is first asked.
+    let entered = runtime.enter();
+    let policies = cli.settings.database.database_url.as_ref().map(permissions::open).transpose();
+    let policies = policies.context("SIGNAL_DATABASE_URL")?;
+    drop(entered);
     if let Some(Command::CheckConfig) = cli.command {
         anyhow::ensure!(unknown.is_empty(), "{} SIGNAL_ variables are not known", unknown.len());
         return Ok(());
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(async {
         let exporting = traces.export();
-        let outcome = serve(cli.settings, bus, keys, identity).await;
-        exporting.finish(TRACE_FLUSH).await;
-        outcome
+        let outcome = serve(cli.settings, Given { bus, keys, identity, policies }).await;
+        let left = outcome.as_ref().map_or(TRACE_FLUSH, Shutdown::left);
+        exporting.finish(left.min(TRACE_FLUSH)).await;
+        outcome.map(drop)
     })
 }
 
-async fn serve(
-    mut settings: EdgeSettings,
+/// What the settings name, before anything of it is connected to.
+struct Given {
     bus: RedisBus,
     keys: Arc<JwkSetClient>,
     identity: Option<Arc<IdentityKey>>,
-) -> anyhow::Result<()> {
+    policies: Option<Arc<dyn Policies>>,
+}
+
+/// Until the stop is done; returns what knows how long that may have taken.
+async fn serve(mut settings: EdgeSettings, given: Given) -> anyhow::Result<Shutdown> {
+    let Given { bus, keys, identity, policies } = given;
     let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
     shutdown.on_signal().context("no signal handlers")?;
     settings.stream.fit_to_open_files().context("the limit of open files")?;
@@ -101,10 +113,8 @@ async fn serve(
     tokio::spawn(async move { warm.warm(&issuer).await });
 
     let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
-    let policies = settings.database.database_url.as_ref().map(permissions::open).transpose();
-    let policies = policies.context("SIGNAL_DATABASE_URL")?;
     let roles = settings.permissions.always_allow_roles.clone();
-    let permissions = Arc::new(Permissions::new(policies, roles, Clock::system()));
+    let permissions = Arc::new(Permissions::new(policies.clone(), roles, Clock::system()));
     let serving = health.component("edge");
     let parts = Parts {
         bus: Arc::new(bus),
@@ -122,8 +132,12 @@ async fn serve(
 
     serving.down("stopping");
     shutdown.drain().await;
+    if let Some(policies) = policies {
+        // A database that does not answer is no reason to go on living.
+        let _ = timeout(shutdown.left(), policies.close()).await;
+    }
     admin_stop.cancel();
     // The listener is the last thing to go; how it ends changes nothing any more.
-    let _ = admin.await;
-    Ok(())
+    let _ = timeout(shutdown.left(), admin).await;
+    Ok(shutdown)
 }

@@ -1,7 +1,7 @@
 //! Every metric of the edge, named once.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use signal_wire::{close::CloseCode, protocol::Protocol};
+use signal_wire::{close::CloseCode, control::Counts, protocol::Protocol};
 use std::time::Duration;
 
 const CONNECTIONS: &str = "signal_edge_connections";
@@ -18,6 +18,10 @@ const BUS_MESSAGES: &str = "signal_edge_bus_messages_total";
 const BUS_REFUSED: &str = "signal_edge_bus_refused_total";
 const RESYNCS: &str = "signal_edge_resyncs_total";
 const OUTBOUND_WAITING: &str = "signal_edge_outbound_waiting_bytes";
+const FANOUT_WAITING: &str = "signal_edge_fanout_waiting_bytes";
+const SUBSCRIPTIONS: &str = "signal_edge_subscriptions";
+const USERS: &str = "signal_edge_users";
+const ROOMS: &str = "signal_edge_rooms";
 const UPGRADES_REFUSED: &str = "signal_edge_upgrades_refused_total";
 const CONTROL_REQUESTS: &str = "signal_edge_control_requests_total";
 const CONTROL_REFUSED: &str = "signal_edge_control_refused_total";
@@ -43,6 +47,10 @@ pub(crate) fn describe() {
     describe_counter!(BUS_MESSAGES, "Envelopes read from the backplane.");
     describe_counter!(BUS_REFUSED, "Payloads from the backplane that were dropped, by reason.");
     describe_gauge!(OUTBOUND_WAITING, Unit::Bytes, "What waits for clients that read slowly, at the last look.");
+    describe_gauge!(FANOUT_WAITING, Unit::Bytes, "Messages that wait for those before them to be sent.");
+    describe_gauge!(SUBSCRIPTIONS, "Channels of the backplane that this edge hears one by one.");
+    describe_gauge!(USERS, "Users with at least one client.");
+    describe_gauge!(ROOMS, "Rooms that clients have joined.");
     describe_counter!(RESYNCS, "Times that all clients were told to read again.");
     describe_counter!(UPGRADES_REFUSED, "Requests for the stream that were no WebSocket upgrade.");
     describe_counter!(CONTROL_REQUESTS, "Requests to the other edges, by kind and result.");
@@ -148,6 +156,17 @@ pub(crate) fn resynced() {
 
 pub(crate) fn outbound_waiting(bytes: usize) {
     gauge!(OUTBOUND_WAITING).set(bytes as f64);
+}
+
+pub(crate) fn fanout_waiting(change: f64) {
+    gauge!(FANOUT_WAITING).increment(change);
+}
+
+/// What this edge holds, as it announces it.
+pub(crate) fn held(counts: &Counts, subscriptions: usize) {
+    gauge!(USERS).set(counts.users as f64);
+    gauge!(ROOMS).set(counts.rooms as f64);
+    gauge!(SUBSCRIPTIONS).set(subscriptions as f64);
 }
 
 pub(crate) fn upgrade_refused() {

@@ -7,7 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Cluster;
-use crate::clock;
+use crate::{clock, metrics};
 
 /// How often a stopping edge looks whether its last client is gone.
 const STOPPING: Duration = Duration::from_millis(20);
@@ -57,6 +57,7 @@ impl Cluster {
     fn announcement(&self) -> Announcement {
         let counts = self.registry.counts();
         *self.own.lock() = counts;
+        metrics::held(&counts, self.channels.held());
         Announcement {
             edge: self.edge_name.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -8,7 +8,7 @@ use signal_edge::ClusterSettings;
 use signal_harness::{Issuer, Redis, eventually, require};
 use signal_wire::envelope::Target;
 
-use crate::fixture::{SOON, TestEdge, quick};
+use crate::fixture::{SOON, TestEdge, counted, quick};
 
 async fn edge_on(redis: &Redis) -> TestEdge {
     let bus = Arc::new(RedisBus::new(&redis.url(), Mode::Exact).unwrap());
@@ -58,4 +58,14 @@ async fn connected_waits_for_the_subscription() {
     // Said after `connected`, so it is heard.
     edge.say(Target::User("an"), "hello", json!(1)).await;
     assert_eq!(socket.hear().await["event"], "hello");
+}
+
+#[tokio::test]
+async fn what_an_edge_holds_is_in_its_metrics() {
+    let edge = TestEdge::start(&[]).await;
+    let _client = edge.client("an").await;
+    // Tests in this process share the gauges, and every edge sets them.
+    for gauge in ["signal_edge_subscriptions", "signal_edge_users"] {
+        eventually(SOON, || async { counted(gauge, &[]) > 0.0 }).await;
+    }
 }

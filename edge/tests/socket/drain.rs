@@ -8,14 +8,13 @@ use signal_service::shutdown::Drain;
 use signal_wire::envelope::Target;
 use tokio::net::TcpStream;
 
-use crate::fixture::{SOON, TestEdge, counted};
+use crate::fixture::{DEADLINE, SOON, TestEdge, counted};
 
 /// By how much a busy machine may be late.
 const LATE_MS: u64 = 2000;
 
 #[tokio::test]
 async fn a_stop_spreads_its_clients_evenly_over_the_window() {
-    // The fixture's deadline leaves room for three seconds.
     let edge = TestEdge::start(&[("SIGNAL_DRAIN_WINDOW", "3s")]).await;
     let mut clients = Vec::new();
     for number in 0..30 {
@@ -77,6 +76,8 @@ async fn a_window_that_does_not_fit_is_cut_to_the_deadline() {
     let mut client = edge.client("an").await;
     edge.shutdown.trigger();
     let message = client.socket.hear().await;
-    assert!(message["data"]["afterMs"].as_u64().unwrap() <= 1500, "{message}");
-    assert_eq!(edge.shutdown.drain().await, Drain::Finished, "within {:?}", Duration::from_secs(10));
+    let after = Duration::from_millis(message["data"]["afterMs"].as_u64().unwrap());
+    // One client has the middle of the window.
+    assert!(after < DEADLINE / 2, "{message}");
+    assert_eq!(edge.shutdown.drain().await, Drain::Finished);
 }

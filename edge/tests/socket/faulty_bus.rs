@@ -106,6 +106,10 @@ impl Channels for CountedChannels {
         drop(held);
         self.channels.release(channels);
     }
+
+    fn held(&self) -> usize {
+        self.channels.held()
+    }
 }
 
 struct FaultyEvents {

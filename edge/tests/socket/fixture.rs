@@ -36,7 +36,9 @@ use tokio_tungstenite::{
 use crate::rest;
 
 /// Far beyond what anything here takes; a deadline, never a measure.
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+/// Of a stop: more than what never reads is given.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(15);
 
 /// Edges that find each other, and themselves, sooner than in a deployment. Whoever is to be missed says so.
 pub(crate) fn quick() -> ClusterSettings {
@@ -102,7 +104,7 @@ impl TestEdge {
         telemetry::metrics();
         let keys = Arc::new(JwkSetClient::new(jwks_url, JwkSetOptions::default()).unwrap());
         let health = Health::new();
-        let shutdown = Shutdown::new(SOON);
+        let shutdown = Shutdown::new(DEADLINE);
         let settings = stream_settings(variables);
         let parts = Parts {
             bus: Arc::clone(&bus),

@@ -60,12 +60,15 @@ pub trait Channels: Debug + Send + Sync + 'static {
     async fn acquire(&self, channels: Vec<String>) -> Result<(), BusError>;
 
     fn release(&self, channels: Vec<String>);
+
+    /// How many channels are held one by one, each counted once.
+    fn held(&self) -> usize;
 }
 
 /// The hearing end of a subscription; dropping it closes the subscription.
 #[async_trait]
 pub trait Events: Send + 'static {
     /// Waits for at least one event, then appends all that are at hand, up to `max`. `false` once the subscription is
-    /// closed.
+    /// closed. Cancel-safe: what was appended was heard, and nothing else was.
     async fn next(&mut self, events: &mut Vec<Event>, max: usize) -> bool;
 }

@@ -87,6 +87,10 @@ impl Channels for Subscription {
             }
         }
     }
+
+    fn held(&self) -> usize {
+        self.channels.lock().len()
+    }
 }
 
 struct MemoryEvents(mpsc::Receiver<Event>);

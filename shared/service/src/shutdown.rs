@@ -1,6 +1,9 @@
 //! Stopping: a signal cancels the token, tracked tasks finish, a deadline bounds the wait.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -14,6 +17,7 @@ pub struct Shutdown {
     token: CancellationToken,
     tasks: TaskTracker,
     deadline: Duration,
+    begun: Arc<OnceLock<Instant>>,
 }
 
 /// Which of the two ended a drain.
@@ -28,7 +32,7 @@ pub enum Drain {
 
 impl Shutdown {
     pub fn new(deadline: Duration) -> Self {
-        Self { token: CancellationToken::new(), tasks: TaskTracker::new(), deadline }
+        Self { token: CancellationToken::new(), tasks: TaskTracker::new(), deadline, begun: Arc::default() }
     }
 
     /// Cancelled when the process is to stop.
@@ -48,7 +52,13 @@ impl Shutdown {
 
     /// Begins the stop, as a signal does.
     pub fn trigger(&self) {
+        self.begun.get_or_init(Instant::now);
         self.token.cancel();
+    }
+
+    /// What is left until the deadline, for what comes after the drain: all of it before the stop begins.
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_sub(self.begun.get().map_or(Duration::ZERO, Instant::elapsed))
     }
 
     /// Begins the stop at the first SIGTERM or SIGINT; at the second, exits at once.
@@ -80,7 +90,7 @@ impl Shutdown {
         self.tasks.close();
         let outcome = tokio::select! {
             () = self.tasks.wait() => Drain::Finished,
-            () = tokio::time::sleep(self.deadline) => Drain::DeadlineReached { left: self.tasks.len() },
+            () = tokio::time::sleep(self.left()) => Drain::DeadlineReached { left: self.tasks.len() },
         };
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match outcome {
@@ -111,10 +121,7 @@ async fn obey(mut signals: mpsc::Receiver<Received>, shutdown: Shutdown, exit: i
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicI32, Ordering},
-    };
+    use std::sync::atomic::{AtomicI32, Ordering};
 
     use super::*;
 
@@ -128,11 +135,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_left_runs_out_once_the_stop_has_begun() {
+        let shutdown = Shutdown::new(Duration::from_millis(20));
+        assert_eq!(shutdown.left(), Duration::from_millis(20));
+        shutdown.tasks().spawn(std::future::pending::<()>());
+        shutdown.trigger();
+        shutdown.drain().await;
+        assert_eq!(shutdown.left(), Duration::ZERO, "the drain took all of it");
+    }
+
+    #[tokio::test]
     async fn the_deadline_holds() {
         let shutdown = Shutdown::new(Duration::from_millis(20));
         shutdown.tasks().spawn(std::future::pending::<()>());
-        shutdown.trigger();
         let started = Instant::now();
+        shutdown.trigger();
         assert_eq!(shutdown.drain().await, Drain::DeadlineReached { left: 1 });
         assert!(started.elapsed() >= Duration::from_millis(20));
     }

@@ -3,7 +3,15 @@
 //! Subscribing is batched (whatever was asked for while the task was busy becomes one command) and pipelined (the next
 //! command does not wait for the last one's confirmation).
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use redis::{
@@ -61,6 +69,8 @@ type Confirmation = BoxFuture<'static, (u64, RedisResult<()>)>;
 pub(super) struct Keeper {
     mode: Mode,
     holdings: Holdings,
+    /// How many those are, for whoever asks.
+    held: Arc<AtomicUsize>,
     confirmations: Confirmations,
     inbox: mpsc::UnboundedReceiver<Request>,
     links: mpsc::Sender<Link>,
@@ -69,9 +79,14 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(mode: Mode, inbox: mpsc::UnboundedReceiver<Request>, links: mpsc::Sender<Link>) -> Self {
+    pub(super) fn new(
+        mode: Mode,
+        inbox: mpsc::UnboundedReceiver<Request>,
+        links: mpsc::Sender<Link>,
+        held: Arc<AtomicUsize>,
+    ) -> Self {
         let (holdings, confirmations) = Default::default();
-        Self { mode, holdings, confirmations, inbox, links, attempt: 0 }
+        Self { mode, holdings, held, confirmations, inbox, links, attempt: 0 }
     }
 
     /// Until the subscription is closed.
@@ -202,6 +217,7 @@ impl Keeper {
                 }
             }
         }
+        self.held.store(self.holdings.len(), Ordering::Relaxed);
         (self.holdings.changes(), waiters)
     }
 
@@ -270,7 +286,7 @@ mod tests {
         const REQUESTS: usize = 10 * BATCH;
         let (requests, inbox) = mpsc::unbounded_channel();
         let (links, _reader) = mpsc::channel(4);
-        let mut keeper = Keeper::new(Mode::Exact, inbox, links);
+        let mut keeper = Keeper::new(Mode::Exact, inbox, links, Arc::default());
         let mut waits = Vec::new();
         for number in 0..REQUESTS {
             let (waiter, confirmed) = oneshot::channel();

@@ -1,6 +1,9 @@
 //! One subscription: the ends that the edge holds. What it hears of, [`super::keeper`] keeps.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,14 +23,17 @@ pub(super) fn open(address: &Arc<Address>, mode: Mode) -> (Arc<dyn Channels>, Bo
     // keeper takes them out whether Redis is there or not.
     let (requests, inbox) = mpsc::unbounded_channel();
     let (links, reader) = mpsc::channel(4);
-    tokio::spawn(Keeper::new(mode, inbox, links).run(Arc::clone(address)));
-    (Arc::new(RedisChannels { requests, mode }), Box::new(RedisEvents { links: reader, stream: None }))
+    let held = Arc::new(AtomicUsize::new(0));
+    tokio::spawn(Keeper::new(mode, inbox, links, Arc::clone(&held)).run(Arc::clone(address)));
+    (Arc::new(RedisChannels { requests, mode, held }), Box::new(RedisEvents { links: reader, stream: None }))
 }
 
 #[derive(Debug)]
 struct RedisChannels {
     requests: mpsc::UnboundedSender<Request>,
     mode: Mode,
+    /// As the keeper last counted.
+    held: Arc<AtomicUsize>,
 }
 
 impl RedisChannels {
@@ -53,6 +59,10 @@ impl Channels for RedisChannels {
             // After the subscription has closed there is nothing to release.
             let _ = self.requests.send(Request::Release(channels));
         }
+    }
+
+    fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
     }
 }
 

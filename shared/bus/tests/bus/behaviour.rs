@@ -34,6 +34,7 @@ pub(crate) async fn behaves(bus: &dyn Bus) {
     one.release(&["a"]);
     // Confirmed after the release, so the release has happened.
     one.acquire(&["later still"]).await;
+    assert_eq!(one.held(), 4, "a room, the end and two that came later");
     say(bus, "a", "gone").await;
     say(bus, "end", "x").await;
     assert_eq!(one.message().await, heard("end", "x"));

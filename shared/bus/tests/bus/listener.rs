@@ -39,6 +39,10 @@ impl Listener {
         self.channels.release(channels.iter().map(|&channel| channel.to_owned()).collect());
     }
 
+    pub(crate) fn held(&self) -> usize {
+        self.channels.held()
+    }
+
     pub(crate) async fn next(&mut self) -> Event {
         self.next_within(SOON).await
     }
