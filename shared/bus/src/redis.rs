@@ -1,18 +1,24 @@
 //! Redis pub/sub: the backplane of a deployment.
 
+mod address;
 mod confirmation;
+mod holdings;
+mod keeper;
+mod node;
+mod nodes;
+mod publisher;
+mod sentinel;
 mod subscription;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use redis::{AsyncConnectionConfig, Client, Pipeline, aio::MultiplexedConnection};
-use tokio::sync::Mutex;
+use signal_wire::envelope::BROADCAST_CHANNEL;
 
+use self::{address::Address, publisher::Publisher};
 use crate::{Bus, BusError, Channels, Events, Publication};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+const PATTERNS: [&str; 3] = ["ws:room:*", "ws:client:*", "ws:user:*"];
 
 /// How an edge hears the channels that it holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,76 +26,48 @@ pub enum Mode {
     /// One subscription for each channel: an edge reads only what its own clients are sent.
     #[default]
     Exact,
-    /// The patterns `ws:room:*`, `ws:client:*` and `ws:user:*`, as the service before did: an edge reads everything.
+    /// The patterns `ws:room:*`, `ws:client:*` and `ws:user:*`, as the service before did: an edge reads everything on
+    /// them. Channels of other names are subscribed to one by one here, too.
     Pattern,
 }
 
-/// A [`Bus`] on one Redis. Clones share the publishing connection.
-#[derive(Clone)]
-pub struct RedisBus {
-    client: Client,
-    mode: Mode,
-    publisher: Arc<Mutex<Option<MultiplexedConnection>>>,
+impl Mode {
+    /// Whether `channel` is heard without being held.
+    fn always_hears(self, channel: &str) -> bool {
+        let matches = |pattern: &str| pattern.strip_suffix('*').is_some_and(|prefix| channel.starts_with(prefix));
+        self == Self::Pattern && (channel == BROADCAST_CHANNEL || PATTERNS.into_iter().any(matches))
+    }
 }
 
-impl std::fmt::Debug for RedisBus {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The client's own output would have the password.
-        f.debug_struct("RedisBus").field("mode", &self.mode).finish_non_exhaustive()
+/// A [`Bus`] on Redis: one server, a cluster, or the master that sentinels name. Clones share the publishing
+/// connection.
+#[derive(Clone)]
+pub struct RedisBus {
+    address: Arc<Address>,
+    mode: Mode,
+    publisher: Arc<Publisher>,
+}
+
+impl fmt::Debug for RedisBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisBus").field("address", &self.address).field("mode", &self.mode).finish_non_exhaustive()
     }
 }
 
 impl RedisBus {
-    /// Takes `redis://[user:password@]host[:port][/db]`. Connects later.
+    /// Connects later. `url` is one of, each with `rediss` instead of `redis` for TLS:
+    ///
+    /// - `redis://[user:password@]host[:port][/db]`
+    /// - `redis-cluster://[user:password@]host[:port],host[:port],…`
+    /// - `redis-sentinel://[user:password@]host[:port],host[:port],…/master[/db]`: the sentinels, and the name that
+    ///   they know the master by. Sentinels that refuse the credentials are asked without them.
+    ///
+    /// With TLS, servers are verified against the system's roots or those in the file that `SSL_CERT_FILE` names.
     pub fn new(url: &str, mode: Mode) -> Result<Self, BusError> {
-        let client = Client::open(url).map_err(|error| BusError::Address(error.to_string()))?;
-        Ok(Self { client, mode, publisher: Arc::default() })
+        let address = Arc::new(Address::read(url).map_err(|error| BusError::Address(error.to_string()))?);
+        let publisher = Publisher::new(&address);
+        Ok(Self { address, mode, publisher })
     }
-
-    async fn connection(&self) -> Result<MultiplexedConnection, BusError> {
-        // Held while connecting, so that a crowd of publishers makes one connection.
-        let mut publisher = self.publisher.lock().await;
-        if let Some(connection) = &*publisher {
-            return Ok(connection.clone());
-        }
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT));
-        let connection = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(|error| unreachable(&error))?;
-        Ok(publisher.insert(connection).clone())
-    }
-
-    async fn send(&self, pipeline: &Pipeline) -> Result<(), SendError> {
-        let mut connection = self.connection().await.map_err(SendError::Bus)?;
-        let result: redis::RedisResult<()> = pipeline.query_async(&mut connection).await;
-        if result.is_err() {
-            // The next publication starts with a new connection rather than with this one's fate.
-            *self.publisher.lock().await = None;
-        }
-        result.map_err(SendError::Redis)
-    }
-}
-
-enum SendError {
-    Bus(BusError),
-    Redis(redis::RedisError),
-}
-
-impl From<SendError> for BusError {
-    fn from(error: SendError) -> Self {
-        match error {
-            SendError::Bus(error) => error,
-            SendError::Redis(error) => unreachable(&error),
-        }
-    }
-}
-
-fn unreachable(error: &redis::RedisError) -> BusError {
-    BusError::Unreachable(error.to_string())
 }
 
 #[async_trait]
@@ -102,15 +80,26 @@ impl Bus for RedisBus {
         for publication in batch {
             pipeline.publish(&publication.channel, &publication.payload[..]).ignore();
         }
-        match self.send(&pipeline).await {
-            // The connection was left over from before an outage, of which only using it tells. Saying it again may
-            // say it twice; not saying it would lose it although the backplane is there.
-            Err(SendError::Redis(error)) if error.is_connection_dropped() => Ok(self.send(&pipeline).await?),
-            result => Ok(result?),
-        }
+        self.publisher.send(&pipeline).await.map_err(|error| BusError::Unreachable(error.to_string()))
     }
 
     fn subscribe(&self) -> (Arc<dyn Channels>, Box<dyn Events>) {
-        subscription::open(self.client.clone(), self.mode)
+        subscription::open(&self.address, self.mode)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_cover_what_services_publish_on_and_nothing_else() {
+        for channel in ["ws:room:a", "ws:room:", "ws:client:1", "ws:user:ü", "ws:broadcast"] {
+            assert!(Mode::Pattern.always_hears(channel), "{channel}");
+            assert!(!Mode::Exact.always_hears(channel), "{channel}");
+        }
+        for channel in ["signal:control", "ws:rooms", "ws:broadcasts", "ws:", "xws:room:a", ""] {
+            assert!(!Mode::Pattern.always_hears(channel), "{channel}");
+        }
     }
 }

@@ -42,7 +42,7 @@ pub use kcat::{Kcat, Record};
 pub use port::free_port;
 pub use postgres::{Database, Postgres};
 pub use process::{Process, Signal};
-pub use redis::Redis;
+pub use redis::{Certificates, Redis, RedisCluster, RedisSentinel, RedisTls};
 pub use samples::Samples;
 pub use scratch::scratch_dir;
 pub use service::{Finished, Launch, Service};

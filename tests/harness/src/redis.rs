@@ -1,13 +1,25 @@
-//! A Redis of one's own.
+//! A Redis of one's own: one server, a cluster, or a master with sentinels.
 
-use std::{path::PathBuf, process::Command, sync::Mutex, time::Duration};
+mod cluster;
+mod command;
+mod sentinel;
+mod tls;
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::Instant,
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Mutex,
+    time::Duration,
 };
 
+use tokio::time::Instant;
+
+use self::command::command;
+pub use self::{
+    cluster::RedisCluster,
+    sentinel::RedisSentinel,
+    tls::{Certificates, RedisTls},
+};
 use crate::{
     Server,
     eventually::until,
@@ -24,8 +36,16 @@ const START: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Redis {
     port: u16,
-    dir: PathBuf,
+    tls: Option<Tls>,
+    password: Option<String>,
+    arguments: Vec<String>,
     process: Mutex<Option<Process>>,
+}
+
+#[derive(Debug)]
+struct Tls {
+    port: u16,
+    certificates: Certificates,
 }
 
 impl Server for Redis {
@@ -45,28 +65,48 @@ impl Redis {
         redis
     }
 
-    /// A port and a URL, with nobody there until `start`.
-    pub fn reserved() -> Redis {
-        Redis { port: free_port(), dir: scratch_dir("redis"), process: Mutex::new(None) }
+    /// One whose URL is `rediss://`. A test asks for it with `require!(RedisTls)`.
+    pub async fn launch_with_tls(certificates: Certificates) -> Redis {
+        let mut redis = Redis::reserved();
+        let tls = Tls { port: free_port(), certificates };
+        redis.arguments.extend(tls.certificates.server_arguments(tls.port));
+        redis.tls = Some(tls);
+        redis.start().await;
+        redis
     }
 
+    /// A port and a URL, with nobody there until `start`.
+    pub fn reserved() -> Redis {
+        Redis::with(&[])
+    }
+
+    fn with(options: &[&str]) -> Redis {
+        let (port, dir) = (free_port(), scratch_dir("redis"));
+        let mut arguments: Vec<String> =
+            ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"].map(str::to_owned).into();
+        arguments.extend(["--port".to_owned(), port.to_string(), "--dir".to_owned(), path(&dir)]);
+        arguments.extend(options.iter().map(|&option| option.to_owned()));
+        Redis { port, tls: None, password: None, arguments, process: Mutex::new(None) }
+    }
+
+    /// Where it answers without TLS, which it always does.
     pub fn port(&self) -> u16 {
         self.port
     }
 
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        match &self.tls {
+            Some(tls) => format!("rediss://127.0.0.1:{}", tls.port),
+            None => format!("redis://127.0.0.1:{}", self.port),
+        }
     }
 
     pub async fn start(&self) {
         let program = find_program("redis-server").expect("a test asks for it with require!");
-        let mut command = Command::new(program);
-        command
-            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
-            .args(["--save", "", "--appendonly", "no", "--dir"])
-            .arg(&self.dir);
-        let process = Process::spawn("redis-server", command, Signal::Kill);
-        let answered = until(Instant::now() + START, &mut || ping(self.port)).await;
+        let mut starting = Command::new(program);
+        starting.args(&self.arguments);
+        let process = Process::spawn("redis-server", starting, Signal::Kill);
+        let answered = until(Instant::now() + START, &mut || self.command(&["PING"])).await;
         if let Err(last) = answered {
             panic!("redis-server does not answer: {last}\n{}", process.output());
         }
@@ -95,14 +135,22 @@ impl Redis {
     fn signal(&self, signal: Signal) {
         self.process.lock().unwrap().as_ref().expect("the server runs").signal(signal);
     }
+
+    /// Runs one command on a connection of its own. Arrays are flattened; a null is empty.
+    pub async fn command(&self, words: &[&str]) -> Result<Vec<String>, String> {
+        command(self.port, self.password.as_deref(), words).await
+    }
 }
 
-async fn ping(port: u16) -> Result<(), String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| error.to_string())?;
-    stream.write_all(b"PING\r\n").await.map_err(|error| error.to_string())?;
-    let mut answer = [0; 7];
-    stream.read_exact(&mut answer).await.map_err(|error| error.to_string())?;
-    if &answer == b"+PONG\r\n" { Ok(()) } else { Err(String::from_utf8_lossy(&answer).into_owned()) }
+fn path(path: &Path) -> String {
+    path.to_str().expect("scratch folders have plain names").to_owned()
+}
+
+/// A configuration file that the server may write to.
+fn configuration(lines: &str) -> PathBuf {
+    let file = scratch_dir("redis").join("redis.conf");
+    std::fs::write(&file, lines).unwrap();
+    file
 }
 
 #[cfg(test)]
@@ -114,10 +162,13 @@ mod tests {
     async fn comes_back_on_the_port_it_had() {
         require!(Redis);
         let redis = Redis::launch().await;
-        ping(redis.port()).await.unwrap();
+        redis.command(&["SET", "a", "1"]).await.unwrap();
         redis.stop().await;
-        assert!(ping(redis.port()).await.is_err());
+        assert!(redis.command(&["PING"]).await.is_err());
         redis.start().await;
-        ping(redis.port()).await.unwrap();
+        assert_eq!(redis.command(&["PING"]).await.unwrap(), ["PONG"]);
+        assert_eq!(redis.command(&["GET", "a"]).await.unwrap(), [""]);
+        assert_eq!(redis.command(&["CONFIG", "GET", "appendonly"]).await.unwrap(), ["appendonly", "no"]);
+        assert!(redis.command(&["NONSENSE"]).await.unwrap_err().contains("unknown command"));
     }
 }

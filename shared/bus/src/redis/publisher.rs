@@ -1,0 +1,113 @@
+//! The publishing connection: made when it is needed, shared by all who publish, left when it fails.
+
+use std::sync::Arc;
+
+use redis::{Pipeline, RedisError, aio::MultiplexedConnection};
+use tokio::sync::Mutex;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    address::{Address, Endpoint},
+    node::{Node, NodeError},
+    nodes::Nodes,
+    sentinel::NoMaster,
+};
+
+pub(super) struct Publisher {
+    address: Arc<Address>,
+    // Held while connecting, so that a crowd of publishers makes one connection.
+    state: Mutex<State>,
+}
+
+struct State {
+    nodes: Nodes,
+    current: Option<Current>,
+    connections: u64,
+}
+
+struct Current {
+    number: u64,
+    node: Node,
+    connection: MultiplexedConnection,
+    /// Ends with the connection that it watches.
+    _watch: Option<AbortOnDropHandle<()>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PublishError {
+    #[error(transparent)]
+    NoMaster(#[from] NoMaster),
+    #[error(transparent)]
+    NoConnection(NodeError),
+    #[error(transparent)]
+    Failed(NodeError),
+}
+
+impl Publisher {
+    pub(super) fn new(address: &Arc<Address>) -> Arc<Self> {
+        let state = State { nodes: Nodes::new(address), current: None, connections: 0 };
+        Arc::new(Self { address: Arc::clone(address), state: Mutex::new(state) })
+    }
+
+    pub(super) async fn send(self: &Arc<Self>, pipeline: &Pipeline) -> Result<(), PublishError> {
+        match self.try_send(pipeline).await {
+            // The connection was left over from before an outage, of which only using it tells. Saying it again may
+            // say it twice; not saying it would lose it although the backplane is there.
+            Err(PublishError::Failed(error)) if error.cause.is_connection_dropped() => self.try_send(pipeline).await,
+            result => result,
+        }
+    }
+
+    async fn try_send(self: &Arc<Self>, pipeline: &Pipeline) -> Result<(), PublishError> {
+        let (number, node, mut connection) = self.connection().await?;
+        let result: Result<(), RedisError> = pipeline.query_async(&mut connection).await;
+        if result.is_err() {
+            // The next publication starts with a new connection rather than with this one's fate.
+            self.leave(number).await;
+        }
+        result.map_err(|cause| PublishError::Failed(node.error(cause)))
+    }
+
+    async fn connection(self: &Arc<Self>) -> Result<(u64, Node, MultiplexedConnection), PublishError> {
+        let mut state = self.state.lock().await;
+        if let Some(Current { number, node, connection, .. }) = &state.current {
+            return Ok((*number, node.clone(), connection.clone()));
+        }
+        let mut tries = state.nodes.count();
+        let (node, connection) = loop {
+            tries -= 1;
+            let node = state.nodes.next().await?;
+            match node.connect().await {
+                Ok(connection) => break (node, connection),
+                // Another node of a cluster does as well.
+                Err(_) if tries > 0 => {}
+                Err(error) => return Err(PublishError::NoConnection(error)),
+            }
+        };
+        state.connections += 1;
+        let number = state.connections;
+        let watch = state.nodes.move_about().then(|| self.watch(number, node.endpoint.clone()));
+        state.current = Some(Current { number, node: node.clone(), connection: connection.clone(), _watch: watch });
+        Ok((number, node, connection))
+    }
+
+    /// Leaves connection `number` once its node is no longer the master: such a node takes publications that nobody
+    /// hears, without an error.
+    fn watch(self: &Arc<Self>, number: u64, node: Endpoint) -> AbortOnDropHandle<()> {
+        let (publisher, mut nodes) = (Arc::downgrade(self), Nodes::new(&self.address));
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            nodes.moved(&node).await;
+            if let Some(publisher) = publisher.upgrade() {
+                publisher.leave(number).await;
+            }
+        }))
+    }
+
+    /// Forgets connection `number`, unless another has taken its place.
+    async fn leave(&self, number: u64) {
+        let mut state = self.state.lock().await;
+        if state.current.as_ref().is_some_and(|current| current.number == number) {
+            state.current = None;
+        }
+    }
+}

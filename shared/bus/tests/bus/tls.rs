@@ -1,0 +1,44 @@
+//! TLS. Which roots are trusted is the environment's word, so that the test runs itself again in a process with another
+//! environment.
+
+use std::{path::Path, process::Command};
+
+use signal_bus::redis::{Mode, RedisBus};
+use signal_harness::{Certificates, Process, Redis, RedisTls, Signal, require};
+
+use crate::{
+    behaviour::{behaves, comes_back},
+    listener::{AT_LAST, Listener},
+};
+
+const CERTIFICATES: &str = "BUS_TEST_CERTIFICATES";
+
+#[tokio::test]
+async fn a_server_whose_authority_is_trusted() {
+    require!(RedisTls);
+    #[allow(clippy::disallowed_methods, reason = "how the process that trusts the authority knows that it is that")]
+    if let Ok(dir) = std::env::var(CERTIFICATES) {
+        let server = Redis::launch_with_tls(Certificates::at(Path::new(&dir))).await;
+        let bus = RedisBus::new(&server.url(), Mode::Exact).unwrap();
+        behaves(&bus).await;
+        comes_back(&bus, &server).await;
+        return;
+    }
+    let certificates = Certificates::make();
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "tls::a_server_whose_authority_is_trusted", "--nocapture"]);
+    again.env("SSL_CERT_FILE", certificates.ca_file()).env(CERTIFICATES, certificates.dir());
+    let process = Process::spawn("the same test", again, Signal::Kill);
+    let status = process.wait_exit(AT_LAST).await;
+    let output = process.output_to_its_end();
+    assert!(status.success() && output.contains("1 passed"), "{output}");
+}
+
+#[tokio::test]
+async fn a_server_whose_authority_is_unknown() {
+    require!(RedisTls);
+    let server = Redis::launch_with_tls(Certificates::make()).await;
+    let bus = RedisBus::new(&server.url(), Mode::Exact).unwrap();
+    let reason = Listener::begin(&bus).lost().await;
+    assert!(reason.starts_with("Redis at 127.0.0.1:") && reason.contains("certificate"), "{reason}");
+}
