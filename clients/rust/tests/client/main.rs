@@ -8,6 +8,7 @@ mod frames;
 mod healing;
 mod identity;
 mod order;
+mod renewal;
 mod session;
 mod talk;
 mod tls;
