@@ -2,7 +2,8 @@
 
 use std::{error::Error, time::Duration};
 
-use signal_wire::backoff::Backoff;
+use signal_seal::identity::JwkError;
+use signal_wire::{backoff::Backoff, protocol::Protocol};
 
 use crate::{
     client::{self, Client},
@@ -43,6 +44,10 @@ pub enum ConfigError {
     NoToken,
     #[error(transparent)]
     Room(#[from] RoomError),
+    #[error("a pinned identity cannot be read: {0}")]
+    Pin(#[from] JwkError),
+    #[error("an edge proves its identity in protocol v2 only")]
+    PinNeedsV2,
     #[error("there is no Tokio runtime to run on")]
     NoRuntime,
 }
@@ -59,7 +64,7 @@ impl Builder {
         Self { endpoint: Endpoint::new(url), token: None, rooms: Vec::new(), settings }
     }
 
-    /// Asked for a token before every connection.
+    /// Asked for a token before every connection, and ahead of the expiry of the token in use.
     pub fn token<F, Fut, E>(mut self, ask: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -79,6 +84,18 @@ impl Builder {
     /// Opens byte streams in another way than over TCP.
     pub fn dial_with(mut self, dial: impl Dial + 'static) -> Self {
         self.endpoint = self.endpoint.map(|endpoint| endpoint.dial_with(dial));
+        self
+    }
+
+    /// See [`Endpoint::protocol`].
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.endpoint = self.endpoint.map(|endpoint| endpoint.protocol(protocol));
+        self
+    }
+
+    /// See [`Endpoint::pin`]. An edge that is not pinned is told nothing but `authenticate`, and tried again later.
+    pub fn pin(mut self, keys: &str) -> Self {
+        self.endpoint = self.endpoint.and_then(|endpoint| endpoint.pin(keys));
         self
     }
 
@@ -124,6 +141,7 @@ impl Builder {
     /// If the settings cannot work, or there is no Tokio runtime here.
     pub fn connect(self) -> Result<(Client, Events), ConfigError> {
         let endpoint = self.endpoint?;
+        endpoint.check()?;
         let token = self.token.ok_or(ConfigError::NoToken)?;
         let rooms = rooms::with(&Rooms::new(), self.rooms)?;
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| ConfigError::NoRuntime)?;

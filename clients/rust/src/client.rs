@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use signal_wire::{frame::MAX_INBOUND_BYTES, message, sealed::sealed_len};
+use signal_wire::{frame::MAX_INBOUND_BYTES, message, refresh::Refreshed, sealed::sealed_len};
 use tokio::{
     runtime::Handle,
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +14,7 @@ use crate::{
     builder::{Builder, Settings},
     driver::{self, Driver},
     event::Events,
+    refresh::{RefreshError, Waiting},
     rooms::{self, RoomError, Rooms},
     session::Endpoint,
     token::TokenProvider,
@@ -21,6 +22,8 @@ use crate::{
 
 /// Messages that were taken from the application and are not written yet.
 const UNSENT: usize = 64;
+/// Refreshes that nobody has looked at yet.
+const UNHEARD: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -40,6 +43,7 @@ pub enum State {
 pub struct Client {
     rooms: Arc<watch::Sender<Rooms>>,
     outgoing: mpsc::Sender<Vec<u8>>,
+    refreshes: mpsc::Sender<Waiting>,
     state: watch::Receiver<State>,
     stop: CancellationToken,
 }
@@ -115,6 +119,28 @@ impl Client {
         })
     }
 
+    /// Asks the token provider for the next token and hands it to the edge, without a new connection. Ahead of an expiry
+    /// that is known this happens by itself. Calls while one is under way wait for that.
+    ///
+    /// # Errors
+    /// If there is no other token, or it was not taken: then the session is as it was.
+    pub async fn refresh(&self) -> Result<Refreshed, RefreshError> {
+        let mut state = self.state.clone();
+        let answered = async {
+            let (waiting, answer) = oneshot::channel();
+            self.refreshes.send(waiting).await.ok()?;
+            answer.await.ok()
+        };
+        if self.state() != State::Connected {
+            return Err(RefreshError::NotConnected);
+        }
+        tokio::select! {
+            biased;
+            answer = answered => answer.unwrap_or(Err(RefreshError::NotConnected)),
+            _ = state.wait_for(|state| *state != State::Connected) => Err(RefreshError::NotConnected),
+        }
+    }
+
     pub fn state(&self) -> State {
         *self.state.borrow()
     }
@@ -141,11 +167,12 @@ pub(crate) fn start(
 ) -> (Client, Events) {
     let (events, queue) = mpsc::channel(settings.queue.max(1));
     let (outgoing, unsent) = mpsc::channel(UNSENT);
+    let (refreshes, unheard) = mpsc::channel(UNHEARD);
     let (state, state_seen) = watch::channel(State::Connecting);
     let (rooms, wanted) = watch::channel(rooms);
     let stop = CancellationToken::new();
-    let link = driver::Link { rooms: wanted, outgoing: unsent, state, events, stop: stop.clone() };
+    let link = driver::Link { rooms: wanted, outgoing: unsent, refreshes: unheard, state, events, stop: stop.clone() };
     runtime.spawn(Driver::new(endpoint, token, settings, link).run());
     let events = Events::new(queue, stop.clone().drop_guard());
-    (Client { rooms: Arc::new(rooms), outgoing, state: state_seen, stop }, events)
+    (Client { rooms: Arc::new(rooms), outgoing, refreshes, state: state_seen, stop }, events)
 }

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use signal_wire::close::CloseCode;
 
-use crate::session::OpenError;
+use crate::session::{FrameProblem, OpenError};
 
 /// A close frame of the edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,10 @@ pub enum Disconnect {
     /// The edge asked to come back, and the time that it gave is over.
     #[error("the edge is draining")]
     Draining,
+    /// A frame of a v2 connection is not the one that is due: it was replayed, reordered, dropped, altered or made up on
+    /// the way. The edge was told by a close 4006.
+    #[error("the edge, or somebody in between, broke the protocol: {0}")]
+    Violation(FrameProblem),
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The token provider failed.

@@ -1,12 +1,11 @@
 //! The background task: connects, stays, comes back.
 
 mod live;
-
-use std::time::Duration;
+mod renewal;
 
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +14,7 @@ use crate::{
     client::State,
     disconnect::Disconnect,
     event::{Closed, Event},
+    refresh::Waiting,
     retry::{Plan, Retry},
     rooms::Rooms,
     seen::Seen,
@@ -22,14 +22,12 @@ use crate::{
     token::{Token, TokenProvider},
 };
 
-/// A token provider that takes longer has failed.
-const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// The task's ends of what it shares with the application.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) rooms: watch::Receiver<Rooms>,
     pub(crate) outgoing: mpsc::Receiver<Vec<u8>>,
+    pub(crate) refreshes: mpsc::Receiver<Waiting>,
     pub(crate) state: watch::Sender<State>,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) stop: CancellationToken,
@@ -43,7 +41,7 @@ pub(crate) struct Driver {
     link: Link,
     retry: Retry,
     seen: Seen,
-    /// The token that was presented last.
+    /// The token that was presented last, or taken since.
     token: Option<Token>,
     was_connected: bool,
 }
@@ -101,10 +99,7 @@ impl Driver {
     }
 
     async fn open(&mut self) -> Result<Session, Disconnect> {
-        let token = match timeout(TOKEN_TIMEOUT, self.provider.ask()).await {
-            Ok(asked) => asked.map_err(Disconnect::Token)?,
-            Err(_) => return Err(Disconnect::Token(format!("none within {TOKEN_TIMEOUT:?}").into())),
-        };
+        let token = self.provider.ask().await.map_err(Disconnect::Token)?;
         if !self.retry.may_present(self.token.as_ref() == Some(&token)) {
             return Err(Disconnect::RefusedToken);
         }
@@ -113,7 +108,7 @@ impl Driver {
     }
 }
 
-/// Spreads reconnects; nothing secret depends on it.
+/// Spreads what many clients do; nothing secret depends on it.
 fn random() -> u32 {
     getrandom::u32().unwrap_or(u32::MAX / 2)
 }

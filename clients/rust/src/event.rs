@@ -7,12 +7,14 @@ use std::{
 };
 
 use futures_util::Stream;
+use signal_wire::refresh::Refreshed;
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 
 use crate::{
     disconnect::Disconnect,
     message::Message,
+    refresh::RefreshError,
     session::{Connected, FrameProblem},
 };
 
@@ -25,6 +27,8 @@ pub enum Event {
     Message(Message),
     /// Pushes may have been missed: read the list over REST again.
     Resync { reason: String },
+    /// The edge took the next token.
+    Refreshed(Refreshed),
     /// Something went wrong that does not end the connection.
     Error(Problem),
     /// There is no connection; the next try begins after `retry_in`.
@@ -52,6 +56,9 @@ pub enum Problem {
     /// The edge's words about something that this client sent.
     #[error("the edge says: {0}")]
     Edge(String),
+    /// The next token is not in use; it is tried again while the present one lives.
+    #[error("the token was not refreshed: {0}")]
+    Refresh(#[source] RefreshError),
 }
 
 /// The events of one client: a bounded queue. While it is full the socket is not read, and an edge that cannot write

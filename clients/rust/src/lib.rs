@@ -33,6 +33,7 @@ mod disconnect;
 mod driver;
 mod event;
 mod message;
+mod refresh;
 mod retry;
 mod rooms;
 mod seen;
@@ -44,6 +45,9 @@ pub use client::{Client, SendError, State};
 pub use disconnect::{Close, Disconnect};
 pub use event::{Closed, Event, Events, Problem};
 pub use message::Message;
+pub use refresh::RefreshError;
 pub use rooms::RoomError;
 pub use session::{Connected, Endpoint, Session};
-pub use signal_wire::{backoff::Backoff, close::CloseCode, notification::Notification};
+pub use signal_wire::{
+    backoff::Backoff, close::CloseCode, notification::Notification, protocol::Protocol, refresh::Refreshed,
+};

@@ -87,6 +87,8 @@ impl Retry {
             | Disconnect::Open(_)
             | Disconnect::Broken(_)
             | Disconnect::Silent(_)
+            // Told 4006, a client has a fault that stays; here the fault is on the way, which may be another next time.
+            | Disconnect::Violation(_)
             | Disconnect::Token(_) => None,
         };
         match code.map(CloseCode::retry) {
@@ -111,7 +113,10 @@ impl Retry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disconnect::Close;
+    use crate::{
+        disconnect::Close,
+        session::{FrameProblem, IdentityError},
+    };
 
     const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
     const STABLE: Duration = Duration::from_secs(10);
@@ -146,6 +151,10 @@ mod tests {
         }
         assert_eq!(retry().after(&Disconnect::Broken(String::new()), now, u32::MAX), wait(1));
         assert_eq!(retry().after(&Disconnect::Silent(STABLE), now, u32::MAX), wait(1));
+        let violation = Disconnect::Violation(FrameProblem::DoesNotOpen);
+        assert_eq!(retry().after(&violation, now, u32::MAX), wait(1));
+        let impostor = Disconnect::Open(IdentityError::Forged.into());
+        assert_eq!(retry().after(&impostor, now, u32::MAX), wait(1));
     }
 
     #[test]

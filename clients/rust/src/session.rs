@@ -1,20 +1,23 @@
 //! One socket, authenticated once and never healed.
 
+mod cipher;
 mod endpoint;
 mod handshake;
+mod pins;
 mod reader;
 mod writer;
 
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use signal_wire::connected;
+use signal_wire::{close::CloseCode, connected, protocol::Protocol};
 use tokio::time::timeout;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config, tungstenite};
 
 pub(crate) use self::handshake::error_text;
 pub use self::{
     endpoint::Endpoint,
+    pins::IdentityError,
     reader::{FrameProblem, Reader, Received},
     writer::{WriteError, Writer},
 };
@@ -36,6 +39,10 @@ pub struct Connected {
     pub user_id: String,
     /// The edge's clock, RFC 3339.
     pub time: String,
+    /// What is spoken from here on.
+    pub protocol: Protocol,
+    /// The id of the pinned key by which the edge proved who it is; `None` if nothing is pinned.
+    pub identity: Option<String>,
 }
 
 /// Why a session did not come to be.
@@ -57,6 +64,9 @@ pub enum OpenError {
     Malformed,
     #[error("no random numbers to be had")]
     Randomness,
+    /// The edge is not one that was pinned. It was told nothing but `authenticate`.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
 }
 
 /// An authenticated connection.
@@ -76,7 +86,7 @@ impl Session {
         let within = endpoint.open_timeout;
         let mut socket = timeout(within, upgrade(endpoint)).await.map_err(|_| OpenError::Timeout(within))??;
         let within = endpoint.handshake_timeout;
-        let agreed = timeout(within, handshake::run(&mut socket, token)).await;
+        let agreed = timeout(within, handshake::run(&mut socket, &endpoint.terms, token)).await;
         let agreed = agreed.map_err(|_| OpenError::Timeout(within))??;
         let (outgoing, incoming) = socket.split();
         Ok(Self {
@@ -90,9 +100,17 @@ impl Session {
         &self.connected
     }
 
-    /// See [`Reader::receive`].
+    /// See [`Reader::receive`]. An edge that breaks the protocol is told so by a close.
+    ///
+    /// # Errors
+    /// Once the connection has ended.
     pub async fn receive(&mut self) -> Result<Received, Disconnect> {
-        self.reader.receive().await
+        let received = self.reader.receive().await;
+        if let Err(Disconnect::Violation(_)) = received {
+            // Whether the edge still hears it changes nothing.
+            let _ = self.writer.close_with(CloseCode::ProtocolViolation).await;
+        }
+        received
     }
 
     /// See [`Writer::send`].
@@ -117,15 +135,13 @@ async fn upgrade(endpoint: &Endpoint) -> Result<Socket, OpenError> {
     Ok(socket)
 }
 
-impl TryFrom<connected::Connected> for Connected {
-    type Error = OpenError;
-
-    fn try_from(offer: connected::Connected) -> Result<Self, OpenError> {
+impl Connected {
+    fn new(offer: connected::Connected, protocol: Protocol, identity: Option<String>) -> Result<Self, OpenError> {
         let user_id = match serde_json::from_str(offer.user_id.get()) {
             Ok(serde_json::Value::String(text)) => text,
             Ok(serde_json::Value::Number(number)) => number.to_string(),
             _ => return Err(OpenError::Malformed),
         };
-        Ok(Self { client_id: offer.id, user_id, time: offer.time })
+        Ok(Self { client_id: offer.id, user_id, time: offer.time, protocol, identity })
     }
 }

@@ -40,6 +40,11 @@ pub mod error {
     pub const REFRESH_ERROR: &str = "Refresh error";
     /// The token of `refresh` is good, and another user's.
     pub const REFRESH_OTHER_USER: &str = "Refresh failed: another user's token";
+
+    /// Whether `message` is an answer to `refresh`.
+    pub fn is_of_refresh(message: &str) -> bool {
+        [REFRESH_FAILED, REFRESH_ERROR, REFRESH_OTHER_USER].contains(&message)
+    }
 }
 
 /// `{"event":…,"data":…}`, or without `data` when there is none. `data` is taken over to the byte.

@@ -3,10 +3,13 @@
 use std::{collections::VecDeque, time::Duration};
 
 use serde::Deserialize;
-use signal_wire::message::event;
+use signal_wire::{close::CloseCode, message::event, refresh::Refreshed};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 
-use super::{Driver, Over};
+use super::{
+    Driver, Over,
+    renewal::{Failure, Renewal, Step},
+};
 use crate::{
     client::State,
     disconnect::Disconnect,
@@ -33,6 +36,7 @@ struct Live<'a> {
     pong_due: Option<Instant>,
     /// When to leave an edge that is draining.
     leave_at: Option<Instant>,
+    renewal: Renewal,
 }
 
 pub(super) async fn run(driver: &mut Driver, session: Session) -> Over {
@@ -57,6 +61,11 @@ pub(super) async fn run(driver: &mut Driver, session: Session) -> Over {
             received = reader.receive(), if idle => live.received(received),
             Ok(()) = live.driver.link.rooms.changed() => live.tell_rooms().await,
             Some(message) = live.driver.link.outgoing.recv() => live.send(&message).await,
+            step = live.renewal.next() => live.renew(step).await,
+            Some(waiting) = live.driver.link.refreshes.recv(), if live.renewal.has_room() => {
+                live.renewal.want(waiting);
+                Ok(())
+            }
             _ = live.heartbeat.tick() => live.beat().await,
             () = until(live.pong_due), if idle => Err(Disconnect::Silent(live.driver.settings.pong_timeout)),
             () = until(live.leave_at) => Err(Disconnect::Draining),
@@ -82,6 +91,9 @@ impl<'a> Live<'a> {
         driver.retry.connected(now);
         // What was meant for the connection before is not for this one.
         while driver.link.outgoing.try_recv().is_ok() {}
+        while driver.link.refreshes.try_recv().is_ok() {}
+        let token = driver.token.clone().expect("a session is opened with a token");
+        let renewal = Renewal::new(driver.provider.clone(), token, &connected.time);
         // The first turn tells the edge the rooms.
         driver.link.rooms.mark_changed();
         driver.link.state.send_replace(State::Connected);
@@ -92,7 +104,7 @@ impl<'a> Live<'a> {
         let every = driver.settings.heartbeat;
         let mut heartbeat = interval_at(now + every, every);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { driver, writer, queue, told: Rooms::new(), heartbeat, pong_due: None, leave_at: None }
+        Self { driver, writer, queue, told: Rooms::new(), heartbeat, pong_due: None, leave_at: None, renewal }
     }
 
     /// While the application was slow nothing was read, so nothing can be said about the edge's silence.
@@ -117,8 +129,20 @@ impl<'a> Live<'a> {
         match message.event() {
             event::ERROR => {
                 let text = error_text(message.raw_data().map(|data| data.get())).unwrap_or_default();
-                self.queue.push_back(Event::Error(Problem::Edge(text)));
+                match self.renewal.refused(&text) {
+                    Some(failure) => self.not_refreshed(failure),
+                    None => self.queue.push_back(Event::Error(Problem::Edge(text))),
+                }
             }
+            event::REFRESHED => match message.data::<Refreshed>() {
+                Ok(refreshed) => {
+                    if let Some(token) = self.renewal.refreshed(refreshed) {
+                        self.driver.token = Some(token);
+                    }
+                    self.queue.push_back(Event::Refreshed(refreshed));
+                }
+                Err(_) => self.problem(FrameProblem::Malformed),
+            },
             event::RESYNC => {
                 #[derive(Default, Deserialize)]
                 struct Data {
@@ -166,6 +190,20 @@ impl<'a> Live<'a> {
         Ok(())
     }
 
+    async fn renew(&mut self, step: Step) -> Result<(), Disconnect> {
+        match step {
+            Step::Offer(message) => self.send(&message).await,
+            Step::Failed(failure) => {
+                self.not_refreshed(failure);
+                Ok(())
+            }
+        }
+    }
+
+    fn not_refreshed(&mut self, failure: Failure) {
+        self.queue.extend(failure.map(|error| Event::Error(Problem::Refresh(error))));
+    }
+
     async fn beat(&mut self) -> Result<(), Disconnect> {
         let heartbeat = signal_wire::message::compose(event::HEARTBEAT, None);
         self.send(&heartbeat).await?;
@@ -186,6 +224,9 @@ impl<'a> Live<'a> {
             match over {
                 Over::Lost(Disconnect::Closed(_)) => self.writer.flush().await,
                 Over::Lost(Disconnect::Broken(_)) => {}
+                Over::Lost(Disconnect::Violation(_)) => {
+                    drop(self.writer.close_with(CloseCode::ProtocolViolation).await);
+                }
                 // Whether the edge still hears it changes nothing.
                 Over::Lost(_) | Over::Stopped => drop(self.writer.close().await),
             }

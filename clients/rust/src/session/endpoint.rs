@@ -2,8 +2,10 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
+use signal_wire::protocol::Protocol;
 use tokio_tungstenite::tungstenite::{http::Uri, protocol::WebSocketConfig};
 
+use super::pins::Pins;
 use crate::{
     builder::ConfigError,
     dial::{Dial, Tcp, Transport},
@@ -21,8 +23,16 @@ pub struct Endpoint {
     pub(super) frames: WebSocketConfig,
     pub(super) open_timeout: Duration,
     pub(super) handshake_timeout: Duration,
+    pub(super) terms: Terms,
     dial: Arc<dyn Dial>,
     secure: Secure,
+}
+
+/// What a client asks of the edge that it meets.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    pub(super) protocol: Protocol,
+    pub(super) pins: Pins,
 }
 
 /// Whether TLS comes on top of what was dialled.
@@ -70,6 +80,7 @@ impl Endpoint {
             frames,
             open_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(20),
+            terms: Terms { protocol: Protocol::V2, pins: Pins::default() },
             dial: Arc::new(Tcp::default()),
             secure,
         })
@@ -101,6 +112,30 @@ impl Endpoint {
     pub fn handshake_timeout(mut self, within: Duration) -> Self {
         self.handshake_timeout = within;
         self
+    }
+
+    /// The version to ask for; v2 unless told. An edge that does not know v2 answers with v1.
+    #[must_use]
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.terms.protocol = protocol;
+        self
+    }
+
+    /// Talks to no edge that does not prove that it has the private part of one of these keys: a JWK, or a JWK set as
+    /// edges show it at `{base}/identity`, obtained on a way that is trusted. More than one call adds to the pins.
+    ///
+    /// # Errors
+    /// If there is no P-256 key for signatures in `keys`, or a private one.
+    pub fn pin(mut self, keys: &str) -> Result<Self, ConfigError> {
+        self.terms.pins.add(keys)?;
+        Ok(self)
+    }
+
+    /// # Errors
+    /// If no edge could ever be what is asked for.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let never = self.terms.protocol == Protocol::V1 && !self.terms.pins.is_empty();
+        if never { Err(ConfigError::PinNeedsV2) } else { Ok(()) }
     }
 
     /// Replaces the certificates that the operating system trusts.

@@ -3,11 +3,9 @@
 use std::fmt;
 
 use futures_util::{StreamExt, stream::SplitStream};
-use signal_seal::v1::Cipher;
-use signal_wire::{frame::ClientFrame, message::event, sealed::Sealed};
 use tokio_tungstenite::tungstenite::{Message as RawFrame, protocol::CloseFrame};
 
-use super::Socket;
+use super::{Socket, cipher::Opening};
 use crate::{
     disconnect::{Close, Disconnect},
     message::Message,
@@ -15,7 +13,7 @@ use crate::{
 
 pub struct Reader {
     incoming: SplitStream<Socket>,
-    cipher: Cipher,
+    opening: Opening,
 }
 
 /// One frame of the edge.
@@ -40,24 +38,31 @@ pub enum FrameProblem {
 }
 
 impl Reader {
-    pub(super) fn new(incoming: SplitStream<Socket>, cipher: Cipher) -> Self {
-        Self { incoming, cipher }
+    pub(super) fn new(incoming: SplitStream<Socket>, opening: Opening) -> Self {
+        Self { incoming, opening }
     }
 
     /// The next frame, opened. Cancel-safe.
     ///
     /// # Errors
-    /// Once the connection has ended.
+    /// Once the connection has ended, or when it must: in v2 a frame that is in plaintext or does not open means that
+    /// somebody replayed, reordered, dropped or altered what the edge sent, and nothing after it can be relied on.
     pub async fn receive(&mut self) -> Result<Received, Disconnect> {
-        Ok(match self.receive_raw().await? {
-            RawFrame::Text(text) => match self.open(text.as_bytes()) {
-                Ok(message) => Received::Message(message),
-                Err(problem) => Received::Problem(problem),
-            },
-            RawFrame::Ping(_) | RawFrame::Pong(_) => Received::Alive,
-            RawFrame::Binary(_) | RawFrame::Frame(_) => Received::Problem(FrameProblem::Malformed),
-            RawFrame::Close(frame) => return Err(Disconnect::Closed(close_of(frame))),
-        })
+        let opened = match (self.receive_raw().await?, &self.opening) {
+            (RawFrame::Ping(_) | RawFrame::Pong(_), _) => return Ok(Received::Alive),
+            (RawFrame::Close(frame), _) => return Err(Disconnect::Closed(close_of(frame))),
+            (RawFrame::Text(text), Opening::V1(_)) => self.open(text.as_bytes()),
+            (RawFrame::Text(_), Opening::V2(_)) => Err(FrameProblem::NotSealed),
+            (RawFrame::Binary(frame), Opening::V2(_)) => self.open(&frame),
+            (RawFrame::Binary(_), Opening::V1(_)) | (RawFrame::Frame(_), _) => Err(FrameProblem::Malformed),
+        };
+        match (opened, &self.opening) {
+            (Ok(message), _) => Ok(Received::Message(message)),
+            (Err(problem @ (FrameProblem::NotSealed | FrameProblem::DoesNotOpen)), Opening::V2(_)) => {
+                Err(Disconnect::Violation(problem))
+            }
+            (Err(problem), _) => Ok(Received::Problem(problem)),
+        }
     }
 
     /// The next frame as it crossed the wire. Cancel-safe.
@@ -72,27 +77,21 @@ impl Reader {
         }
     }
 
-    /// Opens one sealed text frame.
+    /// Opens the payload of one sealed frame: text in v1, binary in v2, where it must be the one that is due.
     ///
     /// # Errors
     /// If it is none, or not one of this session.
-    pub fn open(&self, frame: &[u8]) -> Result<Message, FrameProblem> {
+    pub fn open(&mut self, frame: &[u8]) -> Result<Message, FrameProblem> {
         let plaintext = self.open_raw(frame)?;
         Message::parse(&plaintext).map_err(|_| FrameProblem::Malformed)
     }
 
-    /// The plaintext of one sealed text frame, to the byte.
+    /// The plaintext of one sealed frame, to the byte. See [`Reader::open`].
     ///
     /// # Errors
     /// If it is none, or not one of this session.
-    pub fn open_raw(&self, frame: &[u8]) -> Result<Vec<u8>, FrameProblem> {
-        let frame = ClientFrame::parse(frame).map_err(|_| FrameProblem::Malformed)?;
-        if frame.event != event::ENCRYPTED {
-            return Err(FrameProblem::NotSealed);
-        }
-        let data = frame.data.ok_or(FrameProblem::Malformed)?;
-        let sealed = Sealed::parse(data.get()).map_err(|_| FrameProblem::Malformed)?;
-        self.cipher.open(&sealed).map_err(|_| FrameProblem::DoesNotOpen)
+    pub fn open_raw(&mut self, frame: &[u8]) -> Result<Vec<u8>, FrameProblem> {
+        self.opening.open(frame)
     }
 }
 

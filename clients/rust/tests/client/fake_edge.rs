@@ -9,12 +9,8 @@ use signal_client::{
     Backoff, Builder, Client, Connected, Disconnect, Event, Events,
     dial::{Dial, Dialing, Transport},
 };
-use signal_seal::{
-    agreement::{KeyAgreement, Portable, parse_public_key},
-    derive::session_key_v1,
-    v1::{Cipher, Side},
-};
-use signal_wire::{frame::ClientFrame, message, sealed::Sealed};
+use signal_seal::identity::IdentityKey;
+use signal_wire::message;
 use tokio::{
     io::{DuplexStream, duplex},
     sync::mpsc,
@@ -24,6 +20,10 @@ use tokio_tungstenite::{
     WebSocketStream, accept_async,
     tungstenite::{Message as RawFrame, protocol::CloseFrame},
 };
+
+mod peer;
+
+pub(crate) use peer::Peer;
 
 /// Longer than anything that a client waits for by default.
 const SOON: Duration = Duration::from_secs(1000);
@@ -97,28 +97,41 @@ impl Stranger {
         assert_eq!(frame["event"], "authenticate");
         assert_eq!(frame["data"]["type"], "Bearer");
         let text = |name: &str| frame["data"][name].as_str().unwrap().to_owned();
-        Applicant { token: text("token"), public_key: text("publicKey"), socket: self.socket }
+        let protocol = frame["data"].get("protocol").map(|protocol| protocol.as_u64().unwrap());
+        Applicant { token: text("token"), public_key: text("publicKey"), protocol, socket: self.socket }
     }
 }
 
 pub(crate) struct Applicant {
     pub(crate) token: String,
     pub(crate) public_key: String,
+    /// What it asks for, if it says anything about it.
+    pub(crate) protocol: Option<u64>,
     pub(crate) socket: WebSocketStream<DuplexStream>,
 }
 
 impl Applicant {
+    /// Lets it in as edges do: with the protocol that it asks for.
     pub(crate) async fn admit(self) -> Peer {
-        let pair = Portable::generate().unwrap();
-        let salt = [7; 32];
-        let connected = json!({ "event": "connected", "data": {
-            "id": CLIENT_ID, "userId": 42, "time": "2026-11-23T08:51:04.867Z",
-            "serverPublicKey": signal_wire::connected::encode(&pair.public_key()),
-            "salt": signal_wire::connected::encode(&salt) } });
-        let secret = pair.agree(&parse_public_key(&self.public_key).unwrap()).unwrap();
-        let cipher = Cipher::new(session_key_v1(&secret, &salt), Side::Edge, [1; 4]);
+        self.admit_signed(None).await
+    }
+
+    /// Lets it in as an edge does that knows v1 alone.
+    pub(crate) async fn admit_v1(mut self) -> Peer {
+        self.protocol = None;
+        self.admit().await
+    }
+
+    pub(crate) async fn admit_signed(self, identity: Option<&IdentityKey>) -> Peer {
+        self.answer(identity, |_| {}).await
+    }
+
+    /// Lets it in with an answer to which something is done.
+    pub(crate) async fn answer(self, identity: Option<&IdentityKey>, alter: impl FnOnce(&mut Value)) -> Peer {
+        let (mut offer, cipher) = peer::agree(&self.public_key, self.protocol, identity);
+        alter(&mut offer);
         let mut peer = Peer { cipher, socket: self.socket };
-        peer.say_raw(&connected.to_string()).await;
+        peer.say_raw(RawFrame::text(json!({ "event": "connected", "data": offer }).to_string())).await;
         peer
     }
 
@@ -126,62 +139,6 @@ impl Applicant {
         let error = message::compose_error(said);
         self.socket.send(RawFrame::text(String::from_utf8(error).unwrap())).await.unwrap();
         close(&mut self.socket, code, reason).await;
-    }
-}
-
-/// The edge's end of a session.
-pub(crate) struct Peer {
-    cipher: Cipher,
-    pub(crate) socket: WebSocketStream<DuplexStream>,
-}
-
-impl Peer {
-    pub(crate) fn seal(&mut self, plaintext: &str) -> String {
-        let mut sealed = Vec::new();
-        self.cipher.sealer().seal(plaintext.as_bytes(), &mut Vec::new(), &mut sealed);
-        String::from_utf8(sealed).unwrap()
-    }
-
-    pub(crate) async fn push(&mut self, event: &str, data: Value) {
-        self.push_text(&json!({ "event": event, "data": data }).to_string()).await;
-    }
-
-    pub(crate) async fn push_text(&mut self, plaintext: &str) {
-        let sealed = self.seal(plaintext);
-        self.say_raw(&sealed).await;
-    }
-
-    pub(crate) async fn say_raw(&mut self, frame: &str) {
-        soon(self.socket.send(RawFrame::text(frame))).await.unwrap();
-    }
-
-    /// The next frame of the client, pings among them. `None` once it is gone.
-    pub(crate) async fn hear_raw(&mut self) -> Option<RawFrame> {
-        soon(self.socket.next()).await.and_then(Result::ok)
-    }
-
-    /// The next message of the client, which must be sealed with an IV of its half.
-    pub(crate) async fn hear(&mut self) -> Value {
-        loop {
-            match self.hear_raw().await.expect("the client stays") {
-                RawFrame::Text(text) => return serde_json::from_slice(&self.open(&text)).unwrap(),
-                RawFrame::Ping(_) => {}
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    fn open(&self, text: &str) -> Vec<u8> {
-        let frame = ClientFrame::parse(text.as_bytes()).unwrap();
-        assert_eq!(frame.event, "encrypted", "everything after `connected` is sealed");
-        let sealed = Sealed::parse(frame.data.unwrap().get()).unwrap();
-        let iv: [u8; 12] = signal_wire::connected::decode_exact(&sealed.iv).unwrap();
-        assert!(iv[0] >= 0x80, "the other half of the IVs is the edge's");
-        self.cipher.open(&sealed).unwrap()
-    }
-
-    pub(crate) async fn close(mut self, code: u16) {
-        close(&mut self.socket, code, "").await;
     }
 }
 
@@ -197,6 +154,15 @@ pub(crate) fn builder(pipe: Pipe) -> Builder {
         .token(|| async { Ok::<_, io::Error>("token-1".to_owned()) })
         .backoff(Backoff::new(Duration::from_secs(1), Duration::from_secs(8)))
         .dial_with(pipe)
+}
+
+/// A client that has been let in by an edge that knows v1 alone.
+pub(crate) async fn connected_v1(configure: impl FnOnce(Builder) -> Builder) -> (FakeEdge, Peer, Client, Events) {
+    let (mut edge, pipe) = FakeEdge::new();
+    let (client, mut events) = configure(builder(pipe)).connect().unwrap();
+    let peer = edge.accept().await.authenticate().await.admit_v1().await;
+    expect_connected(&mut events).await;
+    (edge, peer, client, events)
 }
 
 /// A client that has been let in.
