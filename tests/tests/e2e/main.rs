@@ -5,7 +5,9 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod crowd;
 mod delivery;
+mod drain;
 mod embedded;
 mod emitter;
 mod malformed;

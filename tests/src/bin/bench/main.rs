@@ -4,7 +4,6 @@ mod broadcast;
 mod cpu;
 mod crowd;
 mod floor;
-mod limits;
 mod report;
 mod scene;
 
@@ -72,7 +71,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> anyhow::Result<()> {
-    limits::raise_open_files(options.idle.max(options.clients) + 500)?;
+    signal_tests::open_files::raise(options.idle.max(options.clients) + 500)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         tokio::time::timeout(DEADLINE, measure(options))

@@ -1,0 +1,51 @@
+//! Numbered messages to everybody, and the list of them that a client can read again: what REST over the platform's rows
+//! is to notifications.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use redis::aio::MultiplexedConnection;
+use serde::Deserialize;
+
+/// The event of a numbered message.
+pub const EVENT: &str = "numbered";
+
+/// `data` of a numbered message.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Numbered {
+    pub number: u64,
+}
+
+/// Clones are the same list.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger(Arc<AtomicU64>);
+
+impl Ledger {
+    /// All numbers below it are in the list.
+    pub fn len(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a message to the list and then publishes it, as a row is written before its push.
+    ///
+    /// # Errors
+    /// If the backplane does not take it; in the list it stays.
+    pub async fn publish(&self, backplane: &mut MultiplexedConnection) -> redis::RedisResult<u64> {
+        let number = self.0.fetch_add(1, Ordering::SeqCst);
+        redis::cmd("PUBLISH").arg("ws:broadcast").arg(envelope(number, "")).exec_async(backplane).await?;
+        Ok(number)
+    }
+}
+
+/// A broadcast with some padding.
+pub fn envelope(number: u64, padding: &str) -> String {
+    format!(
+        r#"{{"serverId":"emitter","type":"broadcast","event":"{EVENT}","data":{{"number":{number},"padding":"{padding}"}}}}"#
+    )
+}
