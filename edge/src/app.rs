@@ -3,10 +3,10 @@
 use std::{io, sync::Arc, thread::available_parallelism, time::Duration};
 
 use axum::{Router, routing::any};
-use signal_auth::Verifier;
+use signal_auth::{Permissions, Verifier};
 use signal_bus::{Bus, Channels};
 use signal_seal::identity::IdentityKey;
-use signal_service::{health::Health, rest, shutdown::Shutdown};
+use signal_service::{doc, health::Health, rest, shutdown::Shutdown};
 use signal_wire::{
     envelope::{BROADCAST_CHANNEL, Target},
     room,
@@ -19,6 +19,8 @@ use crate::{
     accept,
     admission::Admission,
     backplane_watch,
+    clients::{self, Clients},
+    cluster::{self, Cluster, ClusterSettings},
     config::{StreamSettings, TokenExpiry},
     drain,
     fanout::Fanout,
@@ -33,6 +35,8 @@ use crate::{
 pub struct Parts {
     pub bus: Arc<dyn Bus>,
     pub verifier: Arc<Verifier>,
+    pub permissions: Arc<Permissions>,
+    pub cluster: ClusterSettings,
     /// With it, clients of protocol v2 can know that nobody stands between.
     pub identity: Option<Arc<IdentityKey>>,
     pub health: Health,
@@ -60,6 +64,8 @@ const DRAIN_WINDOW: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug)]
 pub struct Edge {
     shared: Arc<Shared>,
+    cluster: Arc<Cluster>,
+    permissions: Arc<Permissions>,
     shutdown: Shutdown,
 }
 
@@ -70,15 +76,16 @@ impl Edge {
     /// If the system gives no thread for the backplane.
     pub fn start(settings: StreamSettings, parts: Parts) -> io::Result<Self> {
         metrics::describe();
-        let Parts { bus, verifier, identity, health, shutdown } = parts;
+        let Parts { bus, verifier, identity, permissions, cluster, health, shutdown } = parts;
         let registry = Arc::new(Registry::new(available_parallelism().map_or(1, usize::from)));
         let fanout = Fanout::new(Arc::clone(&registry), Handle::current());
         let expiries = Expiries::new(settings.token_expiry == TokenExpiry::Enforce);
         let stop = shutdown.token();
-        // Pushes go on for as long as clients leave.
+        let (cluster, ears) = cluster::prepare(Uuid::new_v4(), cluster, health.component("backplane"));
+        // Heard for longer than clients are let in: pushes go on for as long as clients leave.
         let drained = CancellationToken::new();
-        let edge_id = Uuid::new_v4().to_string();
-        let channels = backplane_watch::start(bus, fanout, health.component("backplane"), edge_id, drained.clone())?;
+        let channels = backplane_watch::start(Arc::clone(&bus), fanout, ears, drained.clone())?;
+        let cluster = cluster.connect(Arc::clone(&registry), bus, Arc::clone(&channels), &shutdown, drained.clone());
         let admission = Admission::new(&settings);
         let stopping = stop.clone();
         let shared =
@@ -91,8 +98,8 @@ impl Edge {
             until(&stop, watch::retire_old(Arc::clone(&shared)));
         }
         let window = drain::fitting(shared.settings.drain_window.unwrap_or(DRAIN_WINDOW), shutdown.deadline());
-        shutdown.tasks().spawn(say_goodbye(Arc::clone(&shared), window, drained));
-        Ok(Self { shared, shutdown })
+        shutdown.tasks().spawn(say_goodbye(Arc::clone(&shared), window));
+        Ok(Self { shared, cluster, permissions, shutdown })
     }
 
     /// Accepts clients until the shutdown begins; `router` answers whatever is not the stream.
@@ -103,9 +110,15 @@ impl Edge {
         accept::serve(Arc::clone(&self.shared), self.shutdown.tasks().clone(), listener, router).await
     }
 
-    /// The edge's REST routes.
-    pub fn router(&self) -> Router {
-        rest::finish(Router::new().route(&self.shared.settings.stream_path, any(upgrade::refuse)))
+    /// The edge's REST routes; those of the API are under `base_path`.
+    pub fn router(&self, base_path: &str) -> Router {
+        let clients = Clients {
+            cluster: Arc::clone(&self.cluster),
+            verifier: Arc::clone(&self.shared.verifier),
+            permissions: Arc::clone(&self.permissions),
+        };
+        let stream = Router::new().route(&self.shared.settings.stream_path, any(upgrade::refuse));
+        rest::finish(stream.merge(clients::router(base_path, clients)).merge(doc::router(base_path)))
     }
 
     /// Authenticated clients.
@@ -127,8 +140,7 @@ async fn subscribe_common(channels: Arc<dyn Channels>) {
 }
 
 /// When the stop begins, sends everybody away; each session writes what waits before it ends.
-async fn say_goodbye(shared: Arc<Shared>, window: Duration, drained: CancellationToken) {
+async fn say_goodbye(shared: Arc<Shared>, window: Duration) {
     shared.stop.cancelled().await;
     drain::send_away(&shared.registry, window).await;
-    drained.cancel();
 }

@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use signal_auth::AuthSettings;
+use signal_auth::{AuthSettings, PermissionSettings};
 use signal_bus::redis::Mode;
 use signal_seal::identity::{IdentityKey, IdentityKeyError};
 use signal_service::{
     Secret,
-    settings::{BackplaneSettings, HttpSettings, LogSettings, ShutdownSettings, values},
+    settings::{BackplaneSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings, values},
 };
 
 use crate::{admission::TrustedProxies, rooms::JoinableRooms, session::machine::PlaintextInbound};
@@ -22,9 +22,15 @@ pub struct EdgeSettings {
     #[command(flatten)]
     pub backplane: BackplaneSettings,
     #[command(flatten)]
+    pub database: DatabaseSettings,
+    #[command(flatten)]
+    pub permissions: PermissionSettings,
+    #[command(flatten)]
     pub stream: StreamSettings,
     #[command(flatten)]
     pub log: LogSettings,
+    #[command(flatten)]
+    pub traces: TraceSettings,
     #[command(flatten)]
     pub shutdown: ShutdownSettings,
 }

@@ -329,6 +329,17 @@ impl Connection {
         self.expires_at.fetch_max(until, Ordering::AcqRel) <= until
     }
 
+    /// In Unix milliseconds.
+    pub(crate) fn connected_at(&self) -> i64 {
+        clock::unix_millis_at(Duration::from_millis(self.since_ms))
+    }
+
+    /// When it last said anything, in Unix milliseconds; exact to the second.
+    pub(crate) fn last_heard_at(&self) -> i64 {
+        let seconds = self.link.last_heard.load(Ordering::Relaxed);
+        clock::unix_millis_at(Duration::from_secs(seconds.into())).max(self.connected_at())
+    }
+
     pub(crate) fn age(&self) -> Duration {
         clock::since_start().saturating_sub(Duration::from_millis(self.since_ms))
     }

@@ -4,9 +4,9 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use signal_auth::{JwkSetClient, JwkSetOptions, Verifier};
+use signal_auth::{Clock, JwkSetClient, JwkSetOptions, Permissions, Verifier};
 use signal_bus::redis::RedisBus;
-use signal_edge::{Edge, EdgeSettings, Parts};
+use signal_edge::{ClusterSettings, Edge, EdgeSettings, Parts, permissions};
 use signal_seal::identity::IdentityKey;
 use signal_service::{
     admin,
@@ -14,7 +14,7 @@ use signal_service::{
     listen,
     settings::{self, Source, unknown_variables},
     shutdown::Shutdown,
-    telemetry,
+    telemetry::{self, Identity, TRACE_FLUSH},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +37,8 @@ enum Command {
     CheckConfig,
 }
 
+const IDENTITY: Identity = Identity { name: "signal-edge", version: env!("CARGO_PKG_VERSION") };
+
 fn main() -> ExitCode {
     let source = Source::process();
     let cli: Cli = match settings::parse(std::env::args_os(), &source) {
@@ -54,7 +56,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
-    telemetry::init_logs(&cli.settings.log)?;
+    let traces = telemetry::init(IDENTITY, &cli.settings.log, &cli.settings.traces)?;
     for variable in unknown {
         tracing::warn!("{variable}");
     }
@@ -69,7 +71,12 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    runtime.block_on(serve(cli.settings, bus, keys, identity))
+    runtime.block_on(async {
+        let exporting = traces.export();
+        let outcome = serve(cli.settings, bus, keys, identity).await;
+        exporting.finish(TRACE_FLUSH).await;
+        outcome
+    })
 }
 
 async fn serve(
@@ -94,12 +101,24 @@ async fn serve(
     tokio::spawn(async move { warm.warm(&issuer).await });
 
     let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
+    let policies = settings.database.database_url.as_ref().map(permissions::open).transpose();
+    let policies = policies.context("SIGNAL_DATABASE_URL")?;
+    let roles = settings.permissions.always_allow_roles.clone();
+    let permissions = Arc::new(Permissions::new(policies, roles, Clock::system()));
     let serving = health.component("edge");
-    let parts = Parts { bus: Arc::new(bus), verifier, identity, health, shutdown: shutdown.clone() };
+    let parts = Parts {
+        bus: Arc::new(bus),
+        verifier,
+        identity,
+        permissions,
+        cluster: ClusterSettings::default(),
+        health,
+        shutdown: shutdown.clone(),
+    };
     let edge = Edge::start(settings.stream, parts).context("no thread for the backplane")?;
     tracing::info!(addr = %settings.http.http_addr, version = env!("CARGO_PKG_VERSION"), "edge started");
     serving.up();
-    edge.serve(listener, edge.router()).await?;
+    edge.serve(listener, edge.router(&settings.http.base_path)).await?;
 
     serving.down("stopping");
     shutdown.drain().await;

@@ -25,7 +25,7 @@ use crate::{
     app::Shared,
     clock,
     connection::{Adapter, Link},
-    metrics,
+    metrics::{self, SocketGauge, SocketState},
     upgrade::Admitted,
 };
 
@@ -43,7 +43,8 @@ pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, early: Vec<u8>, 
     if socket.set_nodelay(true).is_err() {
         return;
     }
-    metrics::sockets(1.0);
+    let _counted = shared.registry.open_socket();
+    let mut gauge = SocketGauge::new(SocketState::Greeting);
     let link = Link::new(socket, shared.settings.outbound_limit);
     let mut reader = Reader::new(early, Rate::new(shared.settings.message_rate));
     let Admitted { handshake, stream, slot } = admitted;
@@ -51,11 +52,12 @@ pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, early: Vec<u8>, 
     let greeted = Box::pin(greeting::greet(&shared, &link, &mut reader)).await;
     drop(handshake);
     if let Some(member) = greeted {
+        gauge.enter(SocketState::Live);
         live::live(&shared, &member, &mut reader).await;
     }
+    gauge.enter(SocketState::Closing);
     Box::pin(finish(link)).await;
     drop((stream, slot));
-    metrics::sockets(-1.0);
 }
 
 /// Writes what waits, among it the close, ends its own direction first as a server should (RFC 6455, 7.1.1), then

@@ -3,6 +3,10 @@
 
 #[path = "socket/fixture.rs"]
 mod fixture;
+#[path = "socket/faulty_bus.rs"]
+mod faulty_bus;
+#[path = "socket/rest.rs"]
+mod rest;
 
 #[path = "socket/abuse.rs"]
 mod abuse;
@@ -10,6 +14,10 @@ mod abuse;
 mod authentication;
 #[path = "socket/backplane.rs"]
 mod backplane;
+#[path = "socket/clients.rs"]
+mod clients;
+#[path = "socket/cluster.rs"]
+mod cluster;
 #[path = "socket/drain.rs"]
 mod drain;
 #[path = "socket/fan_out.rs"]
@@ -20,6 +28,8 @@ mod lifetime;
 mod limits;
 #[path = "socket/malformed.rs"]
 mod malformed;
+#[path = "socket/permissions.rs"]
+mod permissions;
 #[path = "socket/refresh.rs"]
 mod refresh;
 #[path = "socket/rooms.rs"]

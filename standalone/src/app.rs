@@ -3,9 +3,9 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use rdkafka::{ClientConfig, error::KafkaError};
-use signal_auth::{JwkSetClient, JwkSetError, JwkSetOptions, Verifier};
+use signal_auth::{Clock, JwkSetClient, JwkSetError, JwkSetOptions, Permissions, Verifier};
 use signal_bus::{Bus, BusError, memory::MemoryBus, redis::RedisBus};
-use signal_edge::Edge;
+use signal_edge::{ClusterSettings, Edge};
 use signal_seal::identity::IdentityKeyError;
 use signal_service::{
     Secret, admin,
@@ -67,6 +67,8 @@ pub enum StartError {
     Jwks(#[from] JwkSetError),
     #[error("SIGNAL_DATABASE_URL")]
     Database(#[from] OpenError),
+    #[error("SIGNAL_DATABASE_URL")]
+    Policies(#[from] signal_edge::permissions::OpenError),
     #[error("the embedded database in SIGNAL_DATA_DIR cannot be used")]
     Migrate(#[from] StoreError),
     #[error("the embedded database in SIGNAL_DATA_DIR cannot be used")]
@@ -157,7 +159,19 @@ pub async fn start(
     let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
     let identity = settings.stream.identity()?.map_or_else(|| identity::open(&dir), Ok)?;
     let identity = Some(identity);
-    let parts = signal_edge::Parts { bus, verifier, identity, health: health.clone(), shutdown: shutdown.clone() };
+    let database_url = settings.database.database_url.clone();
+    let policies =
+        signal_edge::permissions::open(&database_url.unwrap_or_else(|| database::url(&dir.file(DATABASE_FILE))))?;
+    let roles = settings.permissions.always_allow_roles.clone();
+    let parts = signal_edge::Parts {
+        bus,
+        verifier,
+        identity,
+        permissions: Arc::new(Permissions::new(Some(policies), roles, Clock::system())),
+        cluster: ClusterSettings::default(),
+        health: health.clone(),
+        shutdown: shutdown.clone(),
+    };
     let mut stream = settings.stream;
     // Nobody waits for the window when there is no other edge to go to.
     stream.drain_window.get_or_insert(Duration::ZERO);
@@ -192,7 +206,8 @@ pub fn check(settings: &Settings) -> Result<(), StartError> {
 
 /// A process that accepts nobody any more is of no use: it stops.
 async fn serve(edge: Edge, listener: TcpListener, demo: Demo, shutdown: Shutdown) {
-    if let Err(error) = edge.serve(listener, demo::router(demo, edge.router())).await {
+    let behind = edge.router(&demo.base_path);
+    if let Err(error) = edge.serve(listener, demo::router(demo, behind)).await {
         tracing::error!(%error, "connections cannot be accepted");
         shutdown.trigger();
     }

@@ -2,9 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use signal_auth::AuthSettings;
+use signal_auth::{AuthSettings, PermissionSettings};
 use signal_edge::StreamSettings;
-use signal_service::settings::{BackplaneSettings, DatabaseSettings, LogFormat, LogSettings, ShutdownSettings, values};
+use signal_service::settings::{
+    BackplaneSettings, DatabaseSettings, LogFormat, LogSettings, ShutdownSettings, TraceSettings, values,
+};
 use signal_worker::config::PipelineSettings;
 
 /// Signal in one process, for development and for trying it out.
@@ -20,9 +22,13 @@ pub struct Settings {
     #[command(flatten)]
     pub database: DatabaseSettings,
     #[command(flatten)]
+    pub permissions: PermissionSettings,
+    #[command(flatten)]
     pub stream: StreamSettings,
     #[command(flatten)]
     pub pipeline: PipelineSettings,
+    #[command(flatten)]
+    pub traces: TraceSettings,
     #[command(flatten)]
     pub shutdown: ShutdownSettings,
     #[command(subcommand)]
@@ -69,6 +75,9 @@ pub enum Command {
     /// Prints docs/configuration.md.
     #[command(hide = true)]
     ConfigReference,
+    /// Prints docs/openapi.json.
+    #[command(hide = true)]
+    Openapi,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -19,5 +19,6 @@ pub mod app;
 pub mod config;
 pub mod demo;
 pub mod embedded;
+pub mod openapi;
 pub mod reference;
 pub mod worker_stop;

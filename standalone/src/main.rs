@@ -10,16 +10,18 @@ use clap::CommandFactory;
 use signal_service::{
     settings::{self, Source, unknown},
     shutdown::Shutdown,
-    telemetry,
+    telemetry::{self, Identity, TRACE_FLUSH},
 };
 use signal_standalone::{
     app,
     config::{Command, Settings},
-    reference,
+    openapi, reference,
 };
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+const IDENTITY: Identity = Identity { name: "signal", version: env!("CARGO_PKG_VERSION") };
 
 fn main() -> ExitCode {
     let source = Source::process();
@@ -40,12 +42,13 @@ fn main() -> ExitCode {
 fn execute(settings: Settings, source: &Source) -> anyhow::Result<()> {
     match settings.command {
         Some(Command::ConfigReference) => say(format_args!("{}", reference::document().trim_end())),
+        Some(Command::Openapi) => say(format_args!("{}", openapi::document().trim_end())),
         Some(Command::CheckConfig) => {
             let unknown = unknown::unknown_variables(&Settings::command(), source);
             if !unknown.is_empty() {
                 bail!("{}", unknown.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
             }
-            telemetry::init_logs(&settings.own.log_settings())?;
+            let _traces = telemetry::init(IDENTITY, &settings.own.log_settings(), &settings.traces)?;
             // Some parts ask for a runtime even if they do nothing on it.
             let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
             let _context = runtime.enter();
@@ -53,10 +56,15 @@ fn execute(settings: Settings, source: &Source) -> anyhow::Result<()> {
             say(format_args!("the settings can be used"))
         }
         None => {
-            telemetry::init_logs(&settings.own.log_settings())?;
+            let traces = telemetry::init(IDENTITY, &settings.own.log_settings(), &settings.traces)?;
             unknown::warn_unknown(&Settings::command(), source);
             let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
-            runtime.block_on(run(settings))
+            runtime.block_on(async {
+                let exporting = traces.export();
+                let outcome = run(settings).await;
+                exporting.finish(TRACE_FLUSH).await;
+                outcome
+            })
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{path::Path, process::Command};
 
-use signal_standalone::reference;
+use signal_standalone::{openapi, reference};
 
 #[test]
 fn the_configuration_reference_is_up_to_date() {
@@ -14,6 +14,17 @@ fn the_configuration_reference_is_up_to_date() {
         written == reference::document(),
         "docs/configuration.md is not what the settings say; run\n  \
          cargo run -p signal-standalone -- config-reference > docs/configuration.md"
+    );
+}
+
+#[test]
+fn the_openapi_document_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        written == openapi::document(),
+        "docs/openapi.json is not what the handlers say; run\n  \
+         cargo run -p signal-standalone -- openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json"
     );
 }
 

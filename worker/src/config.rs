@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use signal_service::{
     Secret,
-    settings::{BackplaneSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, values},
+    settings::{
+        BackplaneSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings, values,
+    },
 };
 use signal_wire::{activity::TOPIC, snowflake::MAX_WORKER_ID};
 
@@ -51,6 +53,8 @@ pub struct WorkerSettings {
     pub backplane: BackplaneSettings,
     #[command(flatten)]
     pub log: LogSettings,
+    #[command(flatten)]
+    pub traces: TraceSettings,
     #[command(flatten)]
     pub shutdown: ShutdownSettings,
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::CommandFactory;
 use signal_service::{
     settings::{Source, parse, unknown},
-    telemetry,
+    telemetry::{self, Identity, TRACE_FLUSH},
 };
 use signal_worker::{
     app,
@@ -16,6 +16,8 @@ use signal_worker::{
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+const IDENTITY: Identity = Identity { name: "signal-worker", version: env!("CARGO_PKG_VERSION") };
 
 fn main() -> ExitCode {
     let source = Source::process();
@@ -35,12 +37,17 @@ fn main() -> ExitCode {
 
 fn execute(cli: &Cli, source: &Source) -> anyhow::Result<()> {
     let settings = &cli.settings;
-    telemetry::init_logs(&settings.log)?;
+    let traces = telemetry::init(IDENTITY, &settings.log, &settings.traces)?;
     let runtime = tokio::runtime::Runtime::new().context("the runtime can't be started")?;
     match cli.command.unwrap_or(Command::Run) {
         Command::Run => {
             unknown::warn_unknown(&Cli::command(), source);
-            runtime.block_on(app::run(settings))?;
+            runtime.block_on(async {
+                let exporting = traces.export();
+                let outcome = app::run(settings).await;
+                exporting.finish(TRACE_FLUSH).await;
+                outcome
+            })?;
         }
         Command::Migrate { with_core_schema } => {
             runtime.block_on(migrate::migrate(settings.database.database_url.as_ref(), with_core_schema))?;

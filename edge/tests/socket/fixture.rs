@@ -8,7 +8,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json, value::to_raw_value};
 use signal_auth::{JwkSetClient, JwkSetOptions, Verifier, VerifierSettings};
 use signal_bus::{Bus, Publication, memory::MemoryBus};
-use signal_edge::{Edge, Parts, StreamSettings};
+use signal_edge::{ClusterSettings, Edge, Parts, StreamSettings};
 use signal_harness::{Issuer, Samples};
 use signal_seal::{
     Side,
@@ -33,8 +33,22 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message},
 };
 
+use crate::rest;
+
 /// Far beyond what anything here takes; a deadline, never a measure.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+/// Edges that find each other, and themselves, sooner than in a deployment. Whoever is to be missed says so.
+pub(crate) fn quick() -> ClusterSettings {
+    ClusterSettings {
+        announce_every: Duration::from_millis(50),
+        lease: Duration::from_secs(6),
+        reply_timeout: SOON,
+        canary_every: Duration::from_millis(50),
+        blind_after: SOON,
+        ..ClusterSettings::default()
+    }
+}
 
 #[derive(Parser)]
 struct Settings {
@@ -75,6 +89,16 @@ impl TestEdge {
         issuer: Issuer,
         jwks_url: &str,
     ) -> Self {
+        Self::start_as(bus, variables, issuer, jwks_url, quick()).await
+    }
+
+    pub(crate) async fn start_as(
+        bus: Arc<dyn Bus>,
+        variables: &[(&str, &str)],
+        issuer: Issuer,
+        jwks_url: &str,
+        cluster: ClusterSettings,
+    ) -> Self {
         telemetry::metrics();
         let keys = Arc::new(JwkSetClient::new(jwks_url, JwkSetOptions::default()).unwrap());
         let health = Health::new();
@@ -84,6 +108,8 @@ impl TestEdge {
             bus: Arc::clone(&bus),
             verifier: Arc::new(Verifier::new(VerifierSettings::default(), keys)),
             identity: settings.identity().unwrap(),
+            permissions: rest::permissions(),
+            cluster,
             health: health.clone(),
             shutdown: shutdown.clone(),
         };
@@ -91,7 +117,7 @@ impl TestEdge {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let serving = edge.clone();
-        tokio::spawn(async move { serving.serve(listener, serving.router()).await });
+        tokio::spawn(async move { serving.serve(listener, serving.router(rest::BASE)).await });
         Self { addr, bus, issuer, shutdown, health, edge }
     }
 

@@ -14,6 +14,7 @@
 //! Nothing here knows what Signal does: no frames, no topics, no tables.
 
 pub mod admin;
+pub mod doc;
 pub mod health;
 pub mod listen;
 pub mod rest;

@@ -7,6 +7,7 @@
 
 pub mod groups;
 mod inject;
+mod origins;
 pub mod reference;
 pub mod unknown;
 pub mod values;
@@ -16,7 +17,11 @@ use std::{collections::BTreeMap, ffi::OsString};
 use clap::{CommandFactory, FromArgMatches, error::ErrorKind};
 
 pub use self::{
-    groups::{BackplaneSettings, DatabaseSettings, HttpSettings, LogFormat, LogSettings, ShutdownSettings},
+    groups::{
+        BackplaneSettings, CorsSettings, DatabaseSettings, HttpSettings, LogFormat, LogSettings, ShutdownSettings,
+        TraceSettings,
+    },
+    origins::AllowedOrigins,
     unknown::{UnknownVariable, unknown_variables},
 };
 

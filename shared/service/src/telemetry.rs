@@ -1,40 +1,92 @@
-//! Logs and metrics of one process.
+//! Logs, traces and metrics of one process.
 //!
 //! Logs go to standard error, one JSON object a line with `timestamp`, `level`,
-//! `target`, `message` and the event's own fields beside them, or in a form for people.
-//! Metrics are recorded through the `metrics` facade and read as Prometheus text.
+//! `target`, `message` and the event's own fields beside them, and within a trace
+//! `trace_id` and `span_id`; or in a form for people. Traces go to a collector, if one is
+//! named ([`traces`]). Metrics are recorded through the `metrics` facade and read as
+//! Prometheus text.
 
+mod log_line;
 mod process;
+pub mod traces;
 
-use std::{io::IsTerminal, sync::OnceLock};
+use std::{io::IsTerminal, sync::OnceLock, time::Duration};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::Subscriber;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    fmt::{self, MakeWriter, format::JsonFields},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
-use crate::settings::{LogFormat, LogSettings};
+pub use self::traces::{Exporting, Traces};
+use crate::settings::{LogFormat, LogSettings, TraceSettings};
+
+/// What a process that is otherwise done waits at most for its last spans to be taken.
+pub const TRACE_FLUSH: Duration = Duration::from_secs(3);
 
 #[derive(Debug, thiserror::Error)]
-#[error("SIGNAL_LOG: `{filter}` is not a filter: {reason}")]
-pub struct FilterError {
-    filter: String,
-    reason: String,
+pub enum TelemetryError {
+    #[error("SIGNAL_LOG: `{filter}` is not a filter: {reason}")]
+    Filter { filter: String, reason: String },
+    #[error(transparent)]
+    Traces(#[from] traces::SetupError),
 }
 
-/// Starts logging. A second call in one process, as in tests, changes nothing.
+/// What a process calls itself in its traces, unless it is told otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity {
+    pub name: &'static str,
+    pub version: &'static str,
+}
+
+/// Starts logging, and tracing if there is a collector. Needs no runtime yet; [`Traces::export`] does. A second call in
+/// one process, as in tests, changes nothing.
+///
+/// # Errors
+/// If a setting cannot be used.
+pub fn init(identity: Identity, logs: &LogSettings, traces: &TraceSettings) -> Result<Traces, TelemetryError> {
+    let (layer, traces) = traces::setup(identity, traces)?;
+    let ansi = std::io::stderr().is_terminal();
+    // An error means that logging has been started already.
+    let _ = subscriber(logs, layer, std::io::stderr, ansi)?.try_init();
+    Ok(traces)
+}
+
+/// Starts logging alone, for a command that does one thing and ends.
 ///
 /// # Errors
 /// If the filter cannot be read.
-pub fn init_logs(settings: &LogSettings) -> Result<(), FilterError> {
-    let filter = EnvFilter::try_new(&settings.log)
-        .map_err(|error| FilterError { filter: settings.log.clone(), reason: error.to_string() })?;
-    let registry = tracing_subscriber::registry().with(filter);
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
-    // An error means that logging has been started already.
-    let _ = match settings.log_format {
-        LogFormat::Json => registry.with(lines.json().flatten_event(true).with_span_list(false)).try_init(),
-        LogFormat::Pretty => registry.with(lines.with_target(false)).try_init(),
-    };
+pub fn init_logs(settings: &LogSettings) -> Result<(), TelemetryError> {
+    let ansi = std::io::stderr().is_terminal();
+    let _ = subscriber(settings, None, std::io::stderr, ansi)?.try_init();
     Ok(())
+}
+
+/// Filters apply to each layer by itself: what is logged does not change what is traced.
+fn subscriber<W>(
+    settings: &LogSettings,
+    traces: Option<traces::BoxedLayer>,
+    writer: W,
+    ansi: bool,
+) -> Result<impl Subscriber + Send + Sync + 'static, TelemetryError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::try_new(&settings.log)
+        .map_err(|error| TelemetryError::Filter { filter: settings.log.clone(), reason: error.to_string() })?;
+    let lines = fmt::layer().with_writer(writer).with_ansi(ansi);
+    let lines: traces::BoxedLayer = match settings.log_format {
+        LogFormat::Json => {
+            let json = fmt::format().json().flatten_event(true).with_span_list(false);
+            lines.fmt_fields(JsonFields::new()).event_format(log_line::Traced(json)).with_filter(filter).boxed()
+        }
+        LogFormat::Pretty => lines.with_target(false).with_filter(filter).boxed(),
+    };
+    // The spans first: a line tells which of them it was written in.
+    Ok(Registry::default().with(traces.into_iter().chain([lines]).collect::<Vec<_>>()))
 }
 
 /// Latencies from a tenth of a millisecond (a fan-out) to ten seconds (a stuck one).

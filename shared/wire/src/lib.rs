@@ -7,6 +7,7 @@ pub mod activity;
 pub mod backoff;
 pub mod close;
 pub mod connected;
+pub mod control;
 pub mod envelope;
 pub mod frame;
 pub mod message;

@@ -1,5 +1,7 @@
 //! The one shape in which a request fails.
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -16,22 +18,31 @@ pub struct RestError {
     pub status: StatusCode,
     pub message: String,
     pub details: Map<String, Value>,
+    /// When asking again may help; `Retry-After`, in whole seconds.
+    pub retry_after: Option<Duration>,
 }
 
 /// One thing that is wrong with a body or a query.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = ErrorCause)]
 pub struct Cause {
     /// Where, with dots: `data.amount`; empty for the whole.
     pub path: String,
     /// For people.
     pub message: String,
-    /// For programs: `required`, `invalid_type`, `too_long`, …
+    /// For programs: `required`, `invalid_type`, `invalid_value`, `too_long`, …
     pub code: &'static str,
+}
+
+impl Cause {
+    pub fn new(path: impl Into<String>, message: impl Into<String>, code: &'static str) -> Self {
+        Self { path: path.into(), message: message.into(), code }
+    }
 }
 
 impl RestError {
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), details: Map::new() }
+        Self { status, message: message.into(), details: Map::new(), retry_after: None }
     }
 
     /// 401: no token, or one that is refused.
@@ -49,9 +60,14 @@ impl RestError {
         Self::new(StatusCode::NOT_FOUND, "Not Found")
     }
 
-    /// 503: something that is needed is away; the same request may succeed later.
-    pub fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    /// 413: a body, or what would become of it, is larger than is taken.
+    pub fn too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large")
+    }
+
+    /// 415: a body that is not JSON, or does not say that it is.
+    pub fn unsupported_media_type() -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body must be application/json")
     }
 
     /// 422, with everything that is wrong.
@@ -59,6 +75,22 @@ impl RestError {
         let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "ValidationError");
         error.details.insert("cause".to_owned(), json!(causes));
         error
+    }
+
+    /// 429: the same request may succeed after `retry_after`.
+    pub fn too_many_requests(retry_after: Duration) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests").retry_after(retry_after)
+    }
+
+    /// 503: something that is needed is away; the same request may succeed later.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
     }
 }
 
@@ -68,6 +100,11 @@ impl IntoResponse for RestError {
         let mut response = self.status.into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(wait) = self.retry_after {
+            // Rounded up: whoever comes back a moment early is refused again.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(Pending(self));
         response

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::{Extension, body::Body, routing::get};
 use http::Request as HttpRequest;
 use http_body_util::BodyExt;
@@ -106,4 +108,52 @@ async fn requests_are_measured_by_route_not_by_path() {
     let line = "signal_http_request_duration_seconds_count{method=\"GET\",route=\"/secret/{id}\",status=\"401\"}";
     assert!(text.contains(line), "{text}");
     assert!(!text.contains("12345") && !text.contains("BREW"), "{text}");
+}
+
+#[tokio::test]
+async fn waits_are_told_in_whole_seconds_rounded_up() {
+    let busy = || async { RestError::too_many_requests(Duration::from_millis(1200)) };
+    let away = || async { RestError::unavailable("The database is away").retry_after(Duration::from_secs(5)) };
+    let app = finish(Router::new().route("/busy", get(busy)).route("/away", get(away)));
+    for (path, status, seconds) in [("/busy", 429, "2"), ("/away", 503, "5")] {
+        let request = HttpRequest::get(path).body(Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["retry-after"]),
+            (status, &seconds.parse().unwrap())
+        );
+    }
+}
+
+/// An answer to a request of a page of `origin`, where two origins are allowed.
+async fn cross_origin(method: &str, path: &str, origin: &str, allowed: &str) -> Response<Body> {
+    let routes = Router::new().route("/fine", get(|| async { "fine" }));
+    let request = HttpRequest::builder().method(method).uri(path).header("origin", origin);
+    let request = request.header("access-control-request-method", "GET").body(Body::empty()).unwrap();
+    finish_for(routes, &allowed.parse().unwrap()).oneshot(request).await.unwrap()
+}
+
+#[tokio::test]
+async fn pages_of_allowed_origins_read_answers_and_refusals() {
+    let allowed = "https://app.example, https://*.shop.example";
+    for (method, path, status) in
+        [("GET", "/fine", 200), ("OPTIONS", "/fine", 200), ("GET", "/nowhere", 404), ("POST", "/fine", 405)]
+    {
+        let response = cross_origin(method, path, "https://a.shop.example", allowed).await;
+        let headers = response.headers();
+        assert_eq!(response.status().as_u16(), status, "{method} {path}");
+        assert_eq!(headers["access-control-allow-origin"], "https://a.shop.example", "{method} {path}");
+        assert!(headers["vary"].to_str().unwrap().contains("origin") && headers.contains_key(REQUEST_ID));
+        assert!(!headers.contains_key("access-control-allow-credentials"));
+        assert!(status != 405 || headers["allow"].to_str().unwrap().contains("GET"), "{headers:?}");
+
+        let response = cross_origin(method, path, "https://evil.example", allowed).await;
+        assert!(!response.headers().contains_key("access-control-allow-origin"), "{method} {path}");
+    }
+    let preflight = cross_origin("OPTIONS", "/fine", "https://app.example", allowed).await;
+    let allowed_headers = preflight.headers()["access-control-allow-headers"].to_str().unwrap();
+    assert!(allowed_headers.contains("authorization") && allowed_headers.contains("content-type"), "{allowed_headers}");
+
+    let anybody = cross_origin("GET", "/fine", "null", "*").await;
+    assert_eq!(anybody.headers()["access-control-allow-origin"], "*");
 }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::values;
+use super::{AllowedOrigins, values};
 use crate::secret::Secret;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -22,6 +22,15 @@ pub struct HttpSettings {
 }
 
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "HTTP")]
+pub struct CorsSettings {
+    /// Web origins whose pages may use the REST API and open WebSockets, separated by commas;
+    /// `https://*.example.com` stands for the direct subdomains, `*` for every origin.
+    #[arg(long, env = "SIGNAL_ALLOWED_ORIGINS", value_name = "ORIGINS", default_value = "*")]
+    pub allowed_origins: AllowedOrigins,
+}
+
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Logs")]
 pub struct LogSettings {
     /// What is logged: a level, or directives such as `info,signal_edge=debug`.
@@ -37,6 +46,31 @@ pub struct LogSettings {
 pub enum LogFormat {
     Json,
     Pretty,
+}
+
+/// Traces, under the names that OpenTelemetry's specification gives to its variables.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Traces")]
+pub struct TraceSettings {
+    /// Base URL of a collector that takes OTLP over HTTP, such as http://localhost:4318; unset: no traces.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = values::http_url)]
+    pub otlp_endpoint: Option<String>,
+
+    /// Headers for it, `name=value`, separated by commas.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_HEADERS", value_name = "HEADERS", hide_env_values = true)]
+    pub otlp_headers: Option<Secret>,
+
+    /// What this process is called in traces; its binary's name if unset.
+    #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME")]
+    pub otel_service_name: Option<String>,
+
+    /// Further attributes of the process in traces, `name=value`, separated by commas, values percent-encoded.
+    #[arg(long, env = "OTEL_RESOURCE_ATTRIBUTES", value_name = "ATTRIBUTES")]
+    pub otel_resource_attributes: Option<String>,
+
+    /// The share of traces that are recorded, from 0 to 1; a trace that began elsewhere is as its beginning decided.
+    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", value_name = "RATIO", default_value = "1", value_parser = values::ratio)]
+    pub otel_traces_ratio: f64,
 }
 
 #[derive(Debug, Clone, clap::Args)]

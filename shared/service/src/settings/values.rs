@@ -64,6 +64,27 @@ pub fn url_path(text: &str) -> Result<String, String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
+/// An absolute http or https URL, as it was written but for slashes at its end.
+///
+/// # Errors
+/// If it is none.
+pub fn http_url(text: &str) -> Result<String, String> {
+    let uri = text.parse::<http::Uri>().ok();
+    match uri.filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none()) {
+        Some(_) => Ok(text.trim_end_matches('/').to_owned()),
+        None => Err("expected a URL such as http://localhost:4318".to_owned()),
+    }
+}
+
+/// A number from 0 to 1.
+///
+/// # Errors
+/// If it is none.
+pub fn ratio(text: &str) -> Result<f64, String> {
+    let ratio = text.trim().parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+    ratio.ok_or_else(|| "expected a number from 0 to 1".to_owned())
+}
+
 /// `name=value` items separated by commas, a comma within a value written `\,`. Spaces around names, values and empty
 /// items mean nothing.
 ///
@@ -125,6 +146,19 @@ mod tests {
         }
         for text in ["", "MiB", "-1", "1.5MiB", "1TiBs", "99999999999GiB"] {
             assert!(byte_size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn urls_and_ratios() {
+        assert_eq!(http_url("http://localhost:4318/"), Ok("http://localhost:4318".to_owned()));
+        assert_eq!(http_url("https://otel.example/base"), Ok("https://otel.example/base".to_owned()));
+        for text in ["", "localhost:4318", "/v1", "ftp://a", "http://", "http://a?b", "http://a b"] {
+            assert!(http_url(text).is_err(), "{text}");
+        }
+        assert_eq!((ratio("0"), ratio("1.0"), ratio(" 0.25 ")), (Ok(0.0), Ok(1.0), Ok(0.25)));
+        for text in ["", "-0.1", "1.1", "NaN", "half", "inf"] {
+            assert!(ratio(text).is_err(), "{text}");
         }
     }
 
