@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde_json::Value;
+use serde_json::{Value, json};
 use signal_client::{Disconnect, Endpoint, Message, Session, session::Received};
 use signal_harness::{Issuer, eventually};
 use signal_tests::{ledger, open_files};
@@ -42,7 +42,6 @@ pub struct Crowd {
 pub struct Member {
     pub id: String,
     heard: Arc<Mutex<Heard>>,
-    #[allow(dead_code, reason = "held for as long as the member is there")]
     writer: signal_client::session::Writer,
 }
 
@@ -106,6 +105,13 @@ impl Crowd {
             });
         }
         crowd
+    }
+
+    /// Has the first of them join a room, which nothing answers.
+    pub async fn join(&mut self, how_many: usize, room: &str) {
+        for member in &mut self.members[..how_many] {
+            member.writer.send("join", &json!({ "rooms": [room] })).await.unwrap();
+        }
     }
 
     pub fn len(&self) -> usize {

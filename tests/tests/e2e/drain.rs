@@ -7,7 +7,7 @@ use signal_tests::{
     balancer::Balancer,
     figures::{most_within, unevenness},
     healing::{Ended as Left, Population},
-    ledger::Ledger,
+    ledger::{self, Ledger},
 };
 use tokio::time::interval;
 
@@ -74,9 +74,8 @@ async fn the_clients_of_a_stopped_edge_come_to_another_and_miss_nothing() {
     assert_eq!(first.metrics().await.sum("signal_edge_connections", &[]), CLIENTS as f64);
 
     let traffic = tokio::spawn({
-        let (ledger, client) = (ledger.clone(), redis::Client::open(redis.url()).unwrap());
+        let (ledger, mut backplane) = (ledger.clone(), ledger::backplane(&redis.url()).await.unwrap());
         async move {
-            let mut backplane = client.get_multiplexed_async_connection().await.unwrap();
             let mut ticks = interval(BETWEEN_MESSAGES);
             loop {
                 ticks.tick().await;
@@ -93,13 +92,15 @@ async fn the_clients_of_a_stopped_edge_come_to_another_and_miss_nothing() {
     };
     everybody("heard of the first messages", &|person| person.knows_all(2)).await;
 
+    let said_before = ledger.len();
     first.signal(Signal::Term);
     let told_to_stop = Instant::now();
     drains(&first, told_to_stop).await;
     let took = told_to_stop.elapsed();
     everybody("came back", &|person| person.sessions >= 2).await;
     traffic.abort();
-    let _ = traffic.await;
+    assert!(traffic.await.is_err_and(|error| error.is_cancelled()), "there were messages to the end");
+    assert!(ledger.len() > said_before, "there were messages meanwhile");
     everybody("knows everything", &|person| person.knows_all(ledger.len())).await;
 
     assert_eq!(people.complaints(), [""; 0]);
