@@ -1,19 +1,25 @@
 //! The listener: HTTP/1.1, whose one interesting request becomes a WebSocket.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
     time::{sleep, timeout},
 };
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
+use uuid::Uuid;
 
-use crate::{app::Shared, upgrade};
+use crate::{
+    admission::{NotAdmitted, Slot},
+    app::Shared,
+    metrics, upgrade,
+};
 
 /// Slow headers are no way to hold a socket.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,22 +36,22 @@ pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
 ) -> io::Result<()> {
-    let permits = Arc::new(Semaphore::new(shared.settings.max_connections.min(Semaphore::MAX_PERMITS)));
     let mut failing = false;
     loop {
-        // Taken before accept: whoever is over the limit waits in the kernel's queue and costs nothing here.
-        let permit = Arc::clone(&permits).acquire_owned();
-        let accepted = async { (permit.await, listener.accept().await) };
-        let (permit, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             () = shared.stop.cancelled() => return Ok(()),
-            accepted = accepted => accepted,
+            accepted = accept(&shared, &listener) => accepted,
         };
-        let permit = permit.expect("the semaphore is never closed");
         match accepted {
-            Ok((socket, _)) => {
+            Ok((handshake, socket, peer)) => {
                 failing = false;
-                let (shared, sessions, router) = (Arc::clone(&shared), tasks.clone(), router.clone());
-                tasks.spawn(connection(shared, sessions, socket, router, Arc::new(permit)));
+                match shared.admission.peer(peer) {
+                    Ok(slot) => {
+                        let arrival = Arrival { peer, permits: Mutex::new(Some(Permits { handshake, slot })) };
+                        tasks.spawn(connection(Arc::clone(&shared), tasks.clone(), socket, router.clone(), arrival));
+                    }
+                    Err(refusal) => refuse(&socket, refusal),
+                }
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -58,26 +64,63 @@ pub(crate) async fn serve(
     }
 }
 
+/// What a connection holds of the edge's limits.
+#[derive(Debug)]
+pub(crate) struct Permits {
+    /// Until it is an authenticated client.
+    pub(crate) handshake: OwnedSemaphorePermit,
+    /// `None` as long as only the proxy's address is known.
+    pub(crate) slot: Option<Slot>,
+}
+
+/// A connection that has been accepted and is nobody yet.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) peer: IpAddr,
+    /// Taken by the session once the connection is upgraded; else they end with the connection.
+    pub(crate) permits: Mutex<Option<Permits>>,
+}
+
+/// The permit is taken before accept: whoever is over the limit waits in the kernel's queue and costs nothing here.
+async fn accept(shared: &Shared, listener: &TcpListener) -> io::Result<(OwnedSemaphorePermit, TcpStream, IpAddr)> {
+    let permit = match shared.admission.try_handshake() {
+        Some(permit) => permit,
+        None => {
+            metrics::accept_held();
+            shared.admission.handshake().await
+        }
+    };
+    let (socket, peer) = listener.accept().await?;
+    Ok((permit, socket, peer.ip()))
+}
+
+/// Before a byte is read: reading would be what the limit is there to spare.
+fn refuse(socket: &TcpStream, refusal: NotAdmitted) {
+    metrics::not_admitted(refusal.label());
+    let id = Uuid::new_v4();
+    let body = format!(r#"{{"message":"{refusal}","statusCode":429,"requestId":"{id}","details":{{}}}}"#);
+    let head =
+        "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nretry-after: 5\r\nconnection: close";
+    let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    // Whether it is heard is the peer's affair.
+    let _ = socket.try_write(answer.as_bytes());
+}
+
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 /// Serves one socket's requests; an upgrade takes the socket over.
-async fn connection(
-    shared: Arc<Shared>,
-    sessions: TaskTracker,
-    socket: TcpStream,
-    router: Router,
-    permit: Arc<OwnedSemaphorePermit>,
-) {
+async fn connection(shared: Arc<Shared>, sessions: TaskTracker, socket: TcpStream, router: Router, arrival: Arrival) {
     let (stop, timeout_after) = (shared.stop.clone(), shared.settings.http_timeout);
+    let arrival = Arc::new(arrival);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        let (shared, sessions, router, permit) =
-            (Arc::clone(&shared), sessions.clone(), router.clone(), Arc::clone(&permit));
+        let (shared, sessions, router, arrival) =
+            (Arc::clone(&shared), sessions.clone(), router.clone(), Arc::clone(&arrival));
         async move {
             if request.uri().path() == shared.settings.stream_path
-                && let Some(response) = upgrade::answer(&shared, &sessions, &mut request, permit)
+                && let Some(response) = upgrade::answer(&shared, &sessions, &mut request, &arrival)
             {
                 return Ok(response);
             }

@@ -1,13 +1,13 @@
 //! Wires the edge: the one file that knows all the others.
 
-use std::{io, sync::Arc, thread::available_parallelism};
+use std::{io, sync::Arc, thread::available_parallelism, time::Duration};
 
 use axum::{Router, routing::any};
-use signal_auth::Verifier;
+use signal_auth::{Permissions, Verifier};
 use signal_bus::{Bus, Channels};
+use signal_seal::identity::IdentityKey;
 use signal_service::{doc, health::Health, rest, shutdown::Shutdown};
 use signal_wire::{
-    close::CloseCode,
     envelope::{BROADCAST_CHANNEL, Target},
     room,
 };
@@ -16,8 +16,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    accept, backplane_watch,
+    accept,
+    admission::Admission,
+    backplane_watch,
+    clients::{self, Clients},
+    cluster::{self, Cluster, ClusterSettings},
     config::{StreamSettings, TokenExpiry},
+    drain,
     fanout::Fanout,
     metrics,
     registry::Registry,
@@ -30,6 +35,10 @@ use crate::{
 pub struct Parts {
     pub bus: Arc<dyn Bus>,
     pub verifier: Arc<Verifier>,
+    pub permissions: Arc<Permissions>,
+    pub cluster: ClusterSettings,
+    /// With it, clients of protocol v2 can know that nobody stands between.
+    pub identity: Option<Arc<IdentityKey>>,
     pub health: Health,
     pub shutdown: Shutdown,
 }
@@ -38,17 +47,25 @@ pub struct Parts {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: StreamSettings,
+    pub(crate) admission: Admission,
     pub(crate) verifier: Arc<Verifier>,
+    pub(crate) identity: Option<Arc<IdentityKey>>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) channels: Arc<dyn Channels>,
     pub(crate) expiries: Expiries,
+    /// The stop has begun: nobody new is let in.
     pub(crate) stop: CancellationToken,
 }
+
+/// An edge that is asked to stop takes so long, unless it is told otherwise.
+const DRAIN_WINDOW: Duration = Duration::from_secs(20);
 
 /// A running edge.
 #[derive(Clone, Debug)]
 pub struct Edge {
     shared: Arc<Shared>,
+    cluster: Arc<Cluster>,
+    permissions: Arc<Permissions>,
     shutdown: Shutdown,
 }
 
@@ -59,20 +76,30 @@ impl Edge {
     /// If the system gives no thread for the backplane.
     pub fn start(settings: StreamSettings, parts: Parts) -> io::Result<Self> {
         metrics::describe();
-        let Parts { bus, verifier, health, shutdown } = parts;
+        let Parts { bus, verifier, identity, permissions, cluster, health, shutdown } = parts;
         let registry = Arc::new(Registry::new(available_parallelism().map_or(1, usize::from)));
         let fanout = Fanout::new(Arc::clone(&registry), Handle::current());
         let expiries = Expiries::new(settings.token_expiry == TokenExpiry::Enforce);
         let stop = shutdown.token();
-        let edge_id = Uuid::new_v4().to_string();
-        let channels = backplane_watch::start(bus, fanout, health.component("backplane"), edge_id, stop.clone())?;
-        let shared = Arc::new(Shared { settings, verifier, registry, channels, expiries, stop: stop.clone() });
+        let (cluster, ears) = cluster::prepare(Uuid::new_v4(), cluster, health.component("backplane"));
+        // Heard for longer than clients are let in: pushes go on for as long as clients leave.
+        let drained = CancellationToken::new();
+        let channels = backplane_watch::start(Arc::clone(&bus), fanout, ears, drained.clone())?;
+        let cluster = cluster.connect(Arc::clone(&registry), bus, Arc::clone(&channels), &shutdown, drained.clone());
+        let admission = Admission::new(&settings);
+        let stopping = stop.clone();
+        let shared =
+            Arc::new(Shared { settings, admission, verifier, identity, registry, channels, expiries, stop: stopping });
 
-        until(&stop, subscribe_common(Arc::clone(&shared.channels)));
-        until(&stop, watch::close_silent(Arc::clone(&shared)));
-        until(&stop, watch::expire_tokens(Arc::clone(&shared)));
-        shutdown.tasks().spawn(say_goodbye(Arc::clone(&shared)));
-        Ok(Self { shared, shutdown })
+        until(&drained, subscribe_common(Arc::clone(&shared.channels)));
+        until(&drained, watch::close_silent(Arc::clone(&shared)));
+        until(&drained, watch::expire_tokens(Arc::clone(&shared)));
+        if !shared.settings.max_connection_age.is_zero() {
+            until(&stop, watch::retire_old(Arc::clone(&shared)));
+        }
+        let window = drain::fitting(shared.settings.drain_window.unwrap_or(DRAIN_WINDOW), shutdown.deadline());
+        shutdown.tasks().spawn(say_goodbye(Arc::clone(&shared), window));
+        Ok(Self { shared, cluster, permissions, shutdown })
     }
 
     /// Accepts clients until the shutdown begins; `router` answers whatever is not the stream.
@@ -83,10 +110,15 @@ impl Edge {
         accept::serve(Arc::clone(&self.shared), self.shutdown.tasks().clone(), listener, router).await
     }
 
-    /// The edge's REST routes.
+    /// The edge's REST routes; those of the API are under `base_path`.
     pub fn router(&self, base_path: &str) -> Router {
+        let clients = Clients {
+            cluster: Arc::clone(&self.cluster),
+            verifier: Arc::clone(&self.shared.verifier),
+            permissions: Arc::clone(&self.permissions),
+        };
         let stream = Router::new().route(&self.shared.settings.stream_path, any(upgrade::refuse));
-        rest::finish(stream.merge(doc::router(base_path)))
+        rest::finish(stream.merge(clients::router(base_path, clients)).merge(doc::router(base_path)))
     }
 
     /// Authenticated clients.
@@ -107,8 +139,8 @@ async fn subscribe_common(channels: Arc<dyn Channels>) {
     }
 }
 
-/// When the stop begins, closes everybody; each session writes what waits before it ends.
-async fn say_goodbye(shared: Arc<Shared>) {
+/// When the stop begins, sends everybody away; each session writes what waits before it ends.
+async fn say_goodbye(shared: Arc<Shared>, window: Duration) {
     shared.stop.cancelled().await;
-    shared.registry.for_each(|connection| connection.close(CloseCode::ServerShutdown));
+    drain::send_away(&shared.registry, window).await;
 }

@@ -1,32 +1,39 @@
 //! From a token and a public key to somebody who can be pushed to.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
-use signal_auth::VerifyError;
+use signal_auth::{Principal, VerifyError};
 use signal_bus::Channels;
+use signal_seal::identity::IdentityKey;
 use signal_wire::{
     close::CloseCode,
     connected::{Connected, encode},
     envelope::Target,
     frame::Authenticate,
     message::{self, error, event},
+    protocol::Protocol,
     room, timestamp,
 };
 use uuid::Uuid;
 
-use crate::{app::Shared, connection::Identity, handshake::handshake};
-use signal_seal::v1::Cipher;
+use crate::{
+    app::Shared,
+    connection::{Cipher, Identity},
+    handshake::{Agreed, HandshakeError, handshake},
+    metrics,
+};
 
 /// A client's offer, out of its frame.
 #[derive(Debug)]
 pub(crate) struct Offer {
     token: Option<String>,
     public_key: Option<String>,
+    protocol: Protocol,
 }
 
 impl From<Authenticate<'_>> for Offer {
     fn from(data: Authenticate<'_>) -> Self {
-        Self { token: data.token.map(Into::into), public_key: data.public_key.map(Into::into) }
+        Self { token: data.token.map(Into::into), public_key: data.public_key.map(Into::into), protocol: data.protocol }
     }
 }
 
@@ -49,28 +56,58 @@ pub(crate) struct Denied {
 }
 
 pub(crate) async fn authenticate(shared: &Shared, offer: &Offer) -> Result<Accepted, Denied> {
+    let began = Instant::now();
     let principal = shared.verifier.verify(offer.token.as_deref().unwrap_or_default()).await.map_err(denied)?;
-    let agreed = handshake(offer.public_key.as_deref()).map_err(|_| Denied {
-        message: error::HANDSHAKE_FAILED,
-        close: CloseCode::EncryptionRequired,
-        label: "no_encryption",
-    })?;
-    let identity = Identity { id: Uuid::new_v4(), user: principal.user_id, expires_at: principal.expires_at };
+    metrics::phase("token", began.elapsed());
+
+    let (began, id, identity_key) = (Instant::now(), Uuid::new_v4(), shared.identity.as_deref());
+    let agreed = handshake(offer.protocol, offer.public_key.as_deref(), id, identity_key).map_err(not_agreed)?;
+    metrics::phase("agreement", began.elapsed());
+
+    let began = Instant::now();
+    let Principal { user_id: user, expires_at, .. } = principal;
+    let identity = Identity { id, user, expires_at, protocol: offer.protocol };
     let presence = Presence::acquire(&shared.channels, &identity).await.map_err(|_| Denied {
         message: error::AUTHENTICATION_ERROR,
         close: CloseCode::AuthenticationFailed,
         label: "backplane",
     })?;
+    metrics::phase("subscription", began.elapsed());
+    let connected = connected(&identity, &agreed, identity_key);
+    Ok(Accepted { identity, cipher: agreed.cipher, connected, presence })
+}
+
+fn connected(identity: &Identity, agreed: &Agreed, identity_key: Option<&IdentityKey>) -> Vec<u8> {
     let user_id = serde_json::value::to_raw_value(&identity.user).expect("a user id is a string or a number");
+    let signature = agreed.signature.as_ref();
     let connected = Connected {
         id: identity.id.to_string(),
         user_id,
         time: timestamp::format(time::OffsetDateTime::now_utc()),
         server_public_key: encode(&agreed.public_key),
         salt: encode(&agreed.salt),
+        protocol: (identity.protocol != Protocol::V1).then(|| identity.protocol.number()),
+        key_id: signature.and(identity_key).map(|identity| identity.key_id().to_owned()),
+        signature: signature.map(|signature| encode(signature)),
     };
-    let connected = message::compose_value(event::CONNECTED, &connected);
-    Ok(Accepted { identity, cipher: agreed.cipher, connected, presence })
+    message::compose_value(event::CONNECTED, &connected)
+}
+
+fn not_agreed(error: HandshakeError) -> Denied {
+    match error {
+        HandshakeError::NoPublicKey | HandshakeError::PublicKey(_) => {
+            Denied { message: error::HANDSHAKE_FAILED, close: CloseCode::EncryptionRequired, label: "no_encryption" }
+        }
+        // This edge's fault: another one may do better.
+        HandshakeError::Randomness(error) => {
+            tracing::error!(%error, "no handshake");
+            Denied {
+                message: error::AUTHENTICATION_ERROR,
+                close: CloseCode::AuthenticationFailed,
+                label: "no_randomness",
+            }
+        }
+    }
 }
 
 fn denied(error: VerifyError) -> Denied {

@@ -1,4 +1,5 @@
-//! Reads the backplane and hands what it says to the fan-out, in order; watches whether it is there.
+//! Reads the backplane and hands what it says to the fan-out, in order; what edges say to each other
+//! goes to the cluster. What operators send from here is handed over here, too: the fan-out has one caller.
 
 use std::{
     io,
@@ -6,12 +7,12 @@ use std::{
 };
 
 use signal_bus::{Bus, Channels, Event, Events, Publication};
-use signal_service::health::Component;
-use signal_wire::envelope::Envelope;
+use signal_wire::{control::Channel, envelope::Envelope};
 use tokio::task::unconstrained;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    cluster::Ears,
     fanout::{Fanout, Push},
     metrics,
 };
@@ -24,8 +25,7 @@ const BATCH: usize = 256;
 pub(crate) fn start(
     bus: Arc<dyn Bus>,
     fanout: Arc<Fanout>,
-    health: Component,
-    edge_id: String,
+    ears: Ears,
     stop: CancellationToken,
 ) -> io::Result<Arc<dyn Channels>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -37,7 +37,7 @@ pub(crate) fn start(
             let _ = sender.send(channels);
             // Whoever reads from Redis, on this thread too, is let in only once all that was read is handled: else a
             // flood would pile up between the two, where nothing bounds it.
-            let watching = unconstrained(watch(events, &fanout, &health, &edge_id));
+            let watching = unconstrained(watch(events, &fanout, ears));
             stop.run_until_cancelled(watching).await;
         });
     })?;
@@ -45,26 +45,22 @@ pub(crate) fn start(
 }
 
 /// Runs until the subscription closes.
-async fn watch(mut events: Box<dyn Events>, fanout: &Arc<Fanout>, health: &Component, edge_id: &str) {
+async fn watch(mut events: Box<dyn Events>, fanout: &Arc<Fanout>, mut ears: Ears) {
     let mut batch = Vec::new();
     let mut was_lost = false;
-    while events.next(&mut batch, BATCH).await {
-        let mut pushes = Vec::with_capacity(batch.len());
-        for event in batch.drain(..) {
-            match event {
-                Event::Message(publication) => pushes.extend(read(&publication, edge_id)),
-                Event::Lost { reason } => {
-                    was_lost = true;
-                    health.down(reason);
+    loop {
+        let mut pushes = Vec::new();
+        tokio::select! {
+            open = events.next(&mut batch, BATCH) => {
+                if !open {
+                    return;
                 }
-                Event::Restored => {
-                    health.up();
-                    if std::mem::take(&mut was_lost) {
-                        pushes.push(Push::resync("backplane"));
-                        metrics::resynced();
-                    }
+                pushes.reserve(batch.len());
+                for event in batch.drain(..) {
+                    pushes.extend(heed(event, &ears, &mut was_lost));
                 }
             }
+            () = ears.local_pushes(&mut pushes, BATCH) => {}
         }
         if !pushes.is_empty() {
             fanout.deliver(pushes);
@@ -72,10 +68,33 @@ async fn watch(mut events: Box<dyn Events>, fanout: &Arc<Fanout>, health: &Compo
     }
 }
 
+/// What clients are to hear of an event.
+fn heed(event: Event, ears: &Ears, was_lost: &mut bool) -> Option<Push> {
+    let resync = match event {
+        Event::Message(publication) => match Channel::of(&publication.channel) {
+            Some(channel) => ears.hear(channel, &publication.payload),
+            None => return read(&publication, ears.edge()),
+        },
+        Event::Lost { reason } => {
+            *was_lost = true;
+            ears.lost(&reason);
+            false
+        }
+        Event::Restored => {
+            ears.restored();
+            std::mem::take(was_lost)
+        }
+    };
+    resync.then(|| {
+        metrics::resynced();
+        Push::resync("backplane")
+    })
+}
+
 /// `None` for what is not an envelope, which is counted, and for what this edge said itself.
-fn read(publication: &Publication, edge_id: &str) -> Option<Push> {
+fn read(publication: &Publication, edge: &str) -> Option<Push> {
     match Envelope::decode(&publication.channel, &publication.payload) {
-        Ok((_, envelope)) if envelope.server_id == edge_id => None,
+        Ok((_, envelope)) if envelope.server_id == edge => None,
         Ok((target, envelope)) => {
             metrics::bus_message();
             Some(Push::new(target, &envelope))

@@ -1,12 +1,16 @@
 //! The edge's settings.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use signal_auth::AuthSettings;
+use signal_auth::{AuthSettings, PermissionSettings};
 use signal_bus::redis::Mode;
-use signal_service::settings::{BackplaneSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings, values};
+use signal_seal::identity::{IdentityKey, IdentityKeyError};
+use signal_service::{
+    Secret,
+    settings::{BackplaneSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings, values},
+};
 
-use crate::{rooms::JoinableRooms, session::machine::PlaintextInbound};
+use crate::{admission::TrustedProxies, rooms::JoinableRooms, session::machine::PlaintextInbound};
 
 /// Everything that `signal-edge` can be told.
 #[derive(Clone, Debug, clap::Args)]
@@ -17,6 +21,10 @@ pub struct EdgeSettings {
     pub auth: AuthSettings,
     #[command(flatten)]
     pub backplane: BackplaneSettings,
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+    #[command(flatten)]
+    pub permissions: PermissionSettings,
     #[command(flatten)]
     pub stream: StreamSettings,
     #[command(flatten)]
@@ -52,9 +60,33 @@ pub struct StreamSettings {
     #[arg(long, env = "SIGNAL_BUS_SUBSCRIPTION", value_name = "MODE", value_enum, default_value_t)]
     pub bus_subscription: BusSubscription,
 
-    /// Sockets above this wait to be accepted. Never more than the process may have files open.
+    /// The edge's identity: PEM with a P-256 private key (PKCS#8) that signs handshakes of protocol v2. Further keys in it
+    /// are published along, for clients to learn before they sign. `\n` may stand for a line break.
+    #[arg(long, env = "SIGNAL_IDENTITY_KEY", value_name = "PEM", hide_env_values = true)]
+    pub identity_key: Option<Secret>,
+
+    /// WebSockets; whoever asks for one more gets 503. Never more than the process may have files open.
     #[arg(long, env = "SIGNAL_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 100_000)]
     pub max_connections: usize,
+
+    /// Connections from one address (IPv6: from one /64); whoever asks for one more gets 429. 0 is no limit, which is
+    /// right where clients come through a gateway that is not among the trusted proxies.
+    #[arg(long, env = "SIGNAL_MAX_CONNECTIONS_PER_IP", value_name = "COUNT", default_value_t = 0)]
+    pub max_connections_per_ip: u32,
+
+    /// Connections that are no authenticated client: handshakes and REST requests in flight. Above it they wait to be
+    /// accepted.
+    #[arg(long, env = "SIGNAL_MAX_HANDSHAKES", value_name = "COUNT", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_handshakes: u32,
+
+    /// Networks of the proxies whose `X-Forwarded-For` is believed, separated by commas: 10.0.0.0/8,192.0.2.7.
+    #[arg(long, env = "SIGNAL_TRUSTED_PROXIES", value_name = "NETWORKS", default_value = "", value_parser = TrustedProxies::parse)]
+    pub trusted_proxies: TrustedProxies,
+
+    /// Frames of any kind that a client may send per second; ten seconds' worth at once. Past it the client is closed
+    /// with 4009. 0 is no limit.
+    #[arg(long, env = "SIGNAL_MESSAGE_RATE", value_name = "FRAMES", default_value_t = 100)]
+    pub message_rate: u32,
 
     /// How long a connection may live that does not become a WebSocket.
     #[arg(long, env = "SIGNAL_HTTP_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = values::duration)]
@@ -79,6 +111,16 @@ pub struct StreamSettings {
     /// Clients silent for longer are closed with 4002.
     #[arg(long, env = "SIGNAL_HEARTBEAT_TIMEOUT", value_name = "DURATION", default_value = "90s", value_parser = values::duration)]
     pub heartbeat_timeout: Duration,
+
+    /// How long a stop takes to send its clients to other edges, evenly spread; cut to what the shutdown deadline leaves.
+    /// [default: 20s; in one process with everything else: 0]
+    #[arg(long, env = "SIGNAL_DRAIN_WINDOW", value_name = "DURATION", value_parser = values::duration)]
+    pub drain_window: Option<Duration>,
+
+    /// Clients are sent to another edge after about so long, a tenth more or less, so that a fleet that has grown evens
+    /// out. 0 is never.
+    #[arg(long, env = "SIGNAL_MAX_CONNECTION_AGE", value_name = "DURATION", default_value = "0", value_parser = values::duration)]
+    pub max_connection_age: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -112,14 +154,29 @@ fn joinable_rooms(text: &str) -> Result<JoinableRooms, String> {
     Ok(JoinableRooms::new(text.split(',').map(str::trim)))
 }
 
-/// Files that are no client's: listeners, the backplane, logs, an operator's look at the metrics.
+/// Files that are no connection's: listeners, the backplane, logs, an operator's look at the metrics.
 const OTHER_FILES: u64 = 64;
 
+/// A process that may open few files still has most of them for clients.
+const HANDSHAKE_SHARE: u64 = 4;
+
 impl StreamSettings {
+    /// The identity, if there is one.
+    ///
+    /// # Errors
+    /// If the text is no private key of P-256.
+    pub fn identity(&self) -> Result<Option<Arc<IdentityKey>>, IdentityKeyError> {
+        let read = |pem: &Secret| IdentityKey::from_pem(pem.expose()).map(Arc::new);
+        self.identity_key.as_ref().map(read).transpose()
+    }
+
     /// Asks for as many open files as the process may have, and accepts no more sockets than that leaves room for.
     pub fn fit_to_open_files(&mut self) -> std::io::Result<()> {
         let files = rlimit::increase_nofile_limit(u64::MAX)?;
-        let room = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX);
+        let connections = files.saturating_sub(OTHER_FILES);
+        let handshakes = u32::try_from(connections / HANDSHAKE_SHARE).unwrap_or(u32::MAX);
+        self.max_handshakes = self.max_handshakes.min(handshakes.max(1));
+        let room = usize::try_from(connections.saturating_sub(self.max_handshakes.into())).unwrap_or(usize::MAX);
         if room < self.max_connections {
             tracing::warn!(
                 open_files = files,

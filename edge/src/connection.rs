@@ -4,6 +4,7 @@
 //! Phases are types: a [`Link`] is a socket to somebody unknown and can carry only what the handshake says; it becomes
 //! a [`Connection`] by being given an [`Identity`] and a cipher, and only a `Connection` can be pushed to.
 
+mod cipher;
 mod outbox;
 mod ws_frame;
 
@@ -12,23 +13,21 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU32, Ordering},
+        atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use signal_auth::UserId;
-use signal_seal::v1::{Cipher, DoesNotOpen};
-use signal_wire::{
-    close::CloseCode,
-    message,
-    sealed::{Sealed, sealed_len},
-};
+use signal_seal::DoesNotOpen;
+use signal_wire::{close::CloseCode, message, protocol::Protocol, sealed::Sealed};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
+pub(crate) use self::cipher::Cipher;
 use self::outbox::{Discard, Offered, Outbox};
 use crate::{clock, metrics};
 
@@ -192,9 +191,13 @@ impl io::Write for Adapter<'_> {
 pub(crate) struct Identity {
     pub(crate) id: Uuid,
     pub(crate) user: UserId,
-    /// Unix seconds after which the session ends.
+    /// Unix seconds after which the token is no longer good that the client came with.
     pub(crate) expires_at: Option<i64>,
+    pub(crate) protocol: Protocol,
 }
+
+/// In the place of an end that never comes.
+const NEVER: i64 = i64::MAX;
 
 /// The rooms that a client is in without asking. Not entries of the registry: that would cost each client a kilobyte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,6 +210,8 @@ pub(crate) enum AutomaticRoom {
 }
 
 const ALL_AUTOMATIC: u8 = 15;
+/// Beside the rooms' flags: the client has been told to go.
+const RETIRED: u8 = 16;
 
 /// An authenticated client.
 #[derive(Debug)]
@@ -214,7 +219,11 @@ pub(crate) struct Connection {
     link: Arc<Link>,
     cipher: Mutex<Cipher>,
     pub(crate) identity: Identity,
-    automatic: AtomicU8,
+    /// [`clock::since_start`] when it became one, in milliseconds.
+    since_ms: u64,
+    /// Unix seconds; [`NEVER`], or the end of the latest token.
+    expires_at: AtomicI64,
+    flags: AtomicU8,
 }
 
 thread_local! {
@@ -239,8 +248,14 @@ impl Connection {
         identity: Identity,
         register: impl FnOnce(&Arc<Self>),
     ) -> Arc<Self> {
-        let connection =
-            Arc::new(Self { link, cipher: Mutex::new(cipher), identity, automatic: AtomicU8::new(ALL_AUTOMATIC) });
+        let connection = Arc::new(Self {
+            link,
+            cipher: Mutex::new(cipher),
+            expires_at: AtomicI64::new(identity.expires_at.unwrap_or(NEVER)),
+            identity,
+            since_ms: clock::since_start().as_millis() as u64,
+            flags: AtomicU8::new(ALL_AUTOMATIC),
+        });
         let cipher = connection.cipher.lock();
         register(&connection);
         connection.link.send_plain(connected);
@@ -256,7 +271,6 @@ impl Connection {
             let mut cipher = self.cipher.lock();
             let mut sealer = cipher.sealer();
             for plaintext in plaintexts {
-                ws_frame::text_header(sealed_len(plaintext.len()), frames);
                 sealer.seal(plaintext, work, frames);
                 if frames.len() >= GATHER_BYTES {
                     self.link.offer(&mut self.link.outbox.lock(), frames);
@@ -276,8 +290,12 @@ impl Connection {
         self.push([&message::compose_error(text)[..]]);
     }
 
-    pub(crate) fn open(&self, sealed: &Sealed<'_>) -> Result<Vec<u8>, DoesNotOpen> {
-        self.cipher.lock().open(sealed)
+    pub(crate) fn open_envelope(&self, envelope: &Sealed<'_>) -> Result<Vec<u8>, DoesNotOpen> {
+        self.cipher.lock().open_envelope(envelope)
+    }
+
+    pub(crate) fn open_frame(&self, frame: &[u8]) -> Result<Vec<u8>, DoesNotOpen> {
+        self.cipher.lock().open_frame(frame)
     }
 
     pub(crate) fn close(&self, code: CloseCode) {
@@ -289,14 +307,45 @@ impl Connection {
     }
 
     pub(crate) fn is_in(&self, room: AutomaticRoom) -> bool {
-        self.automatic.load(Ordering::Acquire) & room as u8 != 0
+        self.flags.load(Ordering::Acquire) & room as u8 != 0
     }
 
     pub(crate) fn enter(&self, room: AutomaticRoom) {
-        self.automatic.fetch_or(room as u8, Ordering::AcqRel);
+        self.flags.fetch_or(room as u8, Ordering::AcqRel);
     }
 
     pub(crate) fn leave(&self, room: AutomaticRoom) {
-        self.automatic.fetch_and(!(room as u8), Ordering::AcqRel);
+        self.flags.fetch_and(!(room as u8), Ordering::AcqRel);
+    }
+
+    /// When the session ends, in Unix seconds.
+    pub(crate) fn expires_at(&self) -> Option<i64> {
+        Some(self.expires_at.load(Ordering::Acquire)).filter(|at| *at != NEVER)
+    }
+
+    /// Lets the session outlive the token that it has; `false`, and nothing is changed, if this one ends earlier.
+    pub(crate) fn extend(&self, until: Option<i64>) -> bool {
+        let until = until.unwrap_or(NEVER);
+        self.expires_at.fetch_max(until, Ordering::AcqRel) <= until
+    }
+
+    /// In Unix milliseconds.
+    pub(crate) fn connected_at(&self) -> i64 {
+        clock::unix_millis_at(Duration::from_millis(self.since_ms))
+    }
+
+    /// When it last said anything, in Unix milliseconds; exact to the second.
+    pub(crate) fn last_heard_at(&self) -> i64 {
+        let seconds = self.link.last_heard.load(Ordering::Relaxed);
+        clock::unix_millis_at(Duration::from_secs(seconds.into())).max(self.connected_at())
+    }
+
+    pub(crate) fn age(&self) -> Duration {
+        clock::since_start().saturating_sub(Duration::from_millis(self.since_ms))
+    }
+
+    /// Marks it as told to go; `false` if it was already.
+    pub(crate) fn retire(&self) -> bool {
+        self.flags.fetch_or(RETIRED, Ordering::AcqRel) & RETIRED == 0
     }
 }

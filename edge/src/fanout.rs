@@ -38,6 +38,7 @@ const LANE_BYTES: usize = 32 * 1024 * 1024;
 pub(crate) struct Push {
     channel: Box<str>,
     plaintext: Bytes,
+    /// Sorted: every client of the audience is looked up in it.
     exclude: Box<[Uuid]>,
 }
 
@@ -48,11 +49,13 @@ impl Push {
             Target::Broadcast | Target::Room(_) => envelope.exclude.as_deref().unwrap_or_default(),
             Target::Client(_) | Target::User(_) => &[],
         };
+        // An id that is no UUID is nobody's.
+        let mut exclude: Box<[Uuid]> = exclude.iter().filter_map(|id| Uuid::try_parse(id).ok()).collect();
+        exclude.sort_unstable();
         Self {
             channel: target.channel().into(),
             plaintext: message::compose(&envelope.event, envelope.data).into(),
-            // An id that is no UUID is nobody's.
-            exclude: exclude.iter().filter_map(|id| Uuid::try_parse(id).ok()).collect(),
+            exclude,
         }
     }
 
@@ -64,6 +67,11 @@ impl Push {
             plaintext: message::compose_value(event::RESYNC, &data).into(),
             exclude: Box::default(),
         }
+    }
+
+    /// What it takes while it waits.
+    pub(crate) fn bytes(&self) -> usize {
+        self.plaintext.len() + size_of_val(&*self.exclude) + PUSH_BYTES
     }
 
     fn target(&self) -> Target<'_> {
@@ -156,7 +164,7 @@ impl Fanout {
         while planned < batch.len() && plan.len() < PLAN_ENTRIES {
             let push = &batch[planned];
             self.registry.audience(index, push.target(), |connection| {
-                if !push.exclude.contains(&connection.identity.id) {
+                if push.exclude.binary_search(&connection.identity.id).is_err() {
                     plan.push((Arc::clone(connection), planned));
                 }
             });
@@ -189,7 +197,7 @@ impl Lane {
             return true;
         }
         for push in batch {
-            let bytes = push.plaintext.len() + PUSH_BYTES;
+            let bytes = push.bytes();
             if state.bytes + bytes > LANE_BYTES {
                 state.lagged = true;
                 metrics::dropped("fanout_lag");

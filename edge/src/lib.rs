@@ -1,19 +1,25 @@
 //! The edge: encrypted WebSockets and fan-out.
 //!
-//! A client's way in is the file list: `accept` -> `upgrade` -> `session` (`greeting`: `authenticate`, `handshake`;
+//! A client's way in is the file list: `accept` (`admission`) -> `upgrade` -> `session` (`greeting`: `authenticate`, `handshake`;
 //! then `live`) -> `registry`. A message's way out: `backplane_watch` -> `fanout` -> `registry` -> `connection`.
 //! [`app`] wires them.
 
 mod accept;
+mod admission;
 pub mod app;
 mod authenticate;
 mod backplane_watch;
+mod bounded;
+mod clients;
 mod clock;
+mod cluster;
 pub mod config;
 mod connection;
+mod drain;
 mod fanout;
 mod handshake;
 mod metrics;
+pub mod permissions;
 mod registry;
 mod rooms;
 mod session;
@@ -21,4 +27,6 @@ mod upgrade;
 mod watch;
 
 pub use app::{Edge, Parts};
+pub use clients::openapi;
+pub use cluster::ClusterSettings;
 pub use config::{EdgeSettings, StreamSettings};

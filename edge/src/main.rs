@@ -4,9 +4,10 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use signal_auth::{JwkSetClient, JwkSetOptions, Verifier};
+use signal_auth::{Clock, JwkSetClient, JwkSetOptions, Permissions, Verifier};
 use signal_bus::redis::RedisBus;
-use signal_edge::{Edge, EdgeSettings, Parts};
+use signal_edge::{ClusterSettings, Edge, EdgeSettings, Parts, permissions};
+use signal_seal::identity::IdentityKey;
 use signal_service::{
     admin,
     health::Health,
@@ -64,6 +65,7 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
         RedisBus::new(redis_url.expose(), cli.settings.stream.bus_subscription.into()).context("SIGNAL_REDIS_URL")?;
     let jwks_url = cli.settings.auth.jwks_url.as_deref().context("SIGNAL_JWKS_URL is not set")?;
     let keys = Arc::new(JwkSetClient::new(jwks_url, JwkSetOptions::default()).context("SIGNAL_JWKS_URL")?);
+    let identity = cli.settings.stream.identity().context("SIGNAL_IDENTITY_KEY")?;
     if let Some(Command::CheckConfig) = cli.command {
         anyhow::ensure!(unknown.is_empty(), "{} SIGNAL_ variables are not known", unknown.len());
         return Ok(());
@@ -71,13 +73,18 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(async {
         let exporting = traces.export();
-        let outcome = serve(cli.settings, bus, keys).await;
+        let outcome = serve(cli.settings, bus, keys, identity).await;
         exporting.finish(TRACE_FLUSH).await;
         outcome
     })
 }
 
-async fn serve(mut settings: EdgeSettings, bus: RedisBus, keys: Arc<JwkSetClient>) -> anyhow::Result<()> {
+async fn serve(
+    mut settings: EdgeSettings,
+    bus: RedisBus,
+    keys: Arc<JwkSetClient>,
+    identity: Option<Arc<IdentityKey>>,
+) -> anyhow::Result<()> {
     let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
     shutdown.on_signal().context("no signal handlers")?;
     settings.stream.fit_to_open_files().context("the limit of open files")?;
@@ -94,8 +101,20 @@ async fn serve(mut settings: EdgeSettings, bus: RedisBus, keys: Arc<JwkSetClient
     tokio::spawn(async move { warm.warm(&issuer).await });
 
     let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
+    let policies = settings.database.database_url.as_ref().map(permissions::open).transpose();
+    let policies = policies.context("SIGNAL_DATABASE_URL")?;
+    let roles = settings.permissions.always_allow_roles.clone();
+    let permissions = Arc::new(Permissions::new(policies, roles, Clock::system()));
     let serving = health.component("edge");
-    let parts = Parts { bus: Arc::new(bus), verifier, health, shutdown: shutdown.clone() };
+    let parts = Parts {
+        bus: Arc::new(bus),
+        verifier,
+        identity,
+        permissions,
+        cluster: ClusterSettings::default(),
+        health,
+        shutdown: shutdown.clone(),
+    };
     let edge = Edge::start(settings.stream, parts).context("no thread for the backplane")?;
     tracing::info!(addr = %settings.http.http_addr, version = env!("CARGO_PKG_VERSION"), "edge started");
     serving.up();

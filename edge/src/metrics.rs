@@ -1,13 +1,14 @@
 //! Every metric of the edge, named once.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use signal_wire::close::CloseCode;
+use signal_wire::{close::CloseCode, protocol::Protocol};
 use std::time::Duration;
 
 const CONNECTIONS: &str = "signal_edge_connections";
 const SOCKETS: &str = "signal_edge_sockets";
 const HANDSHAKES: &str = "signal_edge_handshakes_total";
 const HANDSHAKE_SECONDS: &str = "signal_edge_handshake_seconds";
+const PHASE_SECONDS: &str = "signal_edge_handshake_phase_seconds";
 const CLOSES: &str = "signal_edge_closes_total";
 const INBOUND: &str = "signal_edge_inbound_messages_total";
 const INBOUND_REFUSED: &str = "signal_edge_inbound_refused_total";
@@ -18,13 +19,22 @@ const BUS_REFUSED: &str = "signal_edge_bus_refused_total";
 const RESYNCS: &str = "signal_edge_resyncs_total";
 const OUTBOUND_WAITING: &str = "signal_edge_outbound_waiting_bytes";
 const UPGRADES_REFUSED: &str = "signal_edge_upgrades_refused_total";
+const CONTROL_REQUESTS: &str = "signal_edge_control_requests_total";
+const CONTROL_REFUSED: &str = "signal_edge_control_refused_total";
+const PEERS: &str = "signal_edge_peers";
+const BUS_LAG: &str = "signal_edge_bus_lag_seconds";
+const BUS_LOSSES: &str = "signal_edge_bus_losses_total";
+const RECONNECTS: &str = "signal_edge_reconnects_announced_total";
+const NOT_ADMITTED: &str = "signal_edge_not_admitted_total";
+const ACCEPT_HELD: &str = "signal_edge_accept_held_total";
 
 /// Says what each metric means and counts; called once the recorder is installed.
 pub(crate) fn describe() {
-    describe_gauge!(CONNECTIONS, "Authenticated clients.");
-    describe_gauge!(SOCKETS, "Open WebSockets, authenticated or not.");
+    describe_gauge!(CONNECTIONS, "Authenticated clients by version of the protocol.");
+    describe_gauge!(SOCKETS, "Open WebSockets by state: greeting, live, closing.");
     describe_counter!(HANDSHAKES, "Ended handshakes by result.");
     describe_histogram!(HANDSHAKE_SECONDS, Unit::Seconds, "From authenticate to connected.");
+    describe_histogram!(PHASE_SECONDS, Unit::Seconds, "What a handshake spends its time on, by phase.");
     describe_counter!(CLOSES, "Closes begun by this edge, by code.");
     describe_counter!(INBOUND, "Messages from clients by kind.");
     describe_counter!(INBOUND_REFUSED, "Messages from clients that were refused, by reason.");
@@ -35,22 +45,73 @@ pub(crate) fn describe() {
     describe_gauge!(OUTBOUND_WAITING, Unit::Bytes, "What waits for clients that read slowly, at the last look.");
     describe_counter!(RESYNCS, "Times that all clients were told to read again.");
     describe_counter!(UPGRADES_REFUSED, "Requests for the stream that were no WebSocket upgrade.");
-    for gauge in [CONNECTIONS, SOCKETS] {
-        gauge!(gauge).set(0.0);
+    describe_counter!(CONTROL_REQUESTS, "Requests to the other edges, by kind and result.");
+    describe_counter!(CONTROL_REFUSED, "Messages between edges that were dropped, by reason.");
+    describe_gauge!(PEERS, "Other edges that are there.");
+    describe_histogram!(BUS_LAG, Unit::Seconds, "From a publication to the backplane until this edge hears it itself.");
+    describe_counter!(BUS_LOSSES, "Times that the connection to the backplane was lost.");
+    gauge!(PEERS).set(0.0);
+    describe_counter!(RECONNECTS, "Clients that were told to come back to another edge.");
+    describe_counter!(NOT_ADMITTED, "Connections that were refused, by the limit that they would exceed.");
+    describe_counter!(ACCEPT_HELD, "Times that accepting waited for SIGNAL_MAX_HANDSHAKES.");
+    for state in [SocketState::Greeting, SocketState::Live, SocketState::Closing] {
+        gauge!(SOCKETS, "state" => state.label()).set(0.0);
+    }
+    for protocol in [Protocol::V1, Protocol::V2] {
+        connections(protocol, 0.0);
     }
 }
 
-pub(crate) fn connections(change: f64) {
-    gauge!(CONNECTIONS).increment(change);
+pub(crate) fn connections(protocol: Protocol, change: f64) {
+    gauge!(CONNECTIONS, "protocol" => protocol.number().to_string()).increment(change);
 }
 
-pub(crate) fn sockets(change: f64) {
-    gauge!(SOCKETS).increment(change);
+/// How far a socket has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SocketState {
+    Greeting,
+    Live,
+    Closing,
+}
+
+impl SocketState {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Greeting => "greeting",
+            Self::Live => "live",
+            Self::Closing => "closing",
+        }
+    }
+}
+
+/// One socket in the gauge, under the state that it has; dropping it takes it out.
+#[derive(Debug)]
+pub(crate) struct SocketGauge(SocketState);
+
+impl SocketGauge {
+    pub(crate) fn new(state: SocketState) -> Self {
+        gauge!(SOCKETS, "state" => state.label()).increment(1.0);
+        Self(state)
+    }
+
+    pub(crate) fn enter(&mut self, state: SocketState) {
+        *self = Self::new(state);
+    }
+}
+
+impl Drop for SocketGauge {
+    fn drop(&mut self) {
+        gauge!(SOCKETS, "state" => self.0.label()).decrement(1.0);
+    }
 }
 
 pub(crate) fn handshake(result: &'static str, took: Duration) {
     counter!(HANDSHAKES, "result" => result).increment(1);
     histogram!(HANDSHAKE_SECONDS, "result" => result).record(took);
+}
+
+pub(crate) fn phase(phase: &'static str, took: Duration) {
+    histogram!(PHASE_SECONDS, "phase" => phase).record(took);
 }
 
 pub(crate) fn closed(code: CloseCode) {
@@ -91,4 +152,36 @@ pub(crate) fn outbound_waiting(bytes: usize) {
 
 pub(crate) fn upgrade_refused() {
     counter!(UPGRADES_REFUSED).increment(1);
+}
+
+pub(crate) fn control_request(kind: &'static str, result: &'static str) {
+    counter!(CONTROL_REQUESTS, "kind" => kind, "result" => result).increment(1);
+}
+
+pub(crate) fn control_refused(reason: &'static str) {
+    counter!(CONTROL_REFUSED, "reason" => reason).increment(1);
+}
+
+pub(crate) fn peers(count: usize) {
+    gauge!(PEERS).set(count as f64);
+}
+
+pub(crate) fn bus_lag(lag: Duration) {
+    histogram!(BUS_LAG).record(lag);
+}
+
+pub(crate) fn bus_lost() {
+    counter!(BUS_LOSSES).increment(1);
+}
+
+pub(crate) fn not_admitted(limit: &'static str) {
+    counter!(NOT_ADMITTED, "limit" => limit).increment(1);
+}
+
+pub(crate) fn accept_held() {
+    counter!(ACCEPT_HELD).increment(1);
+}
+
+pub(crate) fn reconnect_announced() {
+    counter!(RECONNECTS).increment(1);
 }

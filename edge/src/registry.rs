@@ -3,16 +3,22 @@
 //! Split into partitions by user, so that a large audience is served by several threads and a push to one person
 //! touches one lock. Invariant: a connection is in exactly one partition, under all of its names or under none.
 
+mod listing;
+
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, btree_map, hash_map},
     hash::{BuildHasher, RandomState},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
-use signal_wire::{envelope::Target, room};
+use signal_wire::{control::Counts, envelope::Target, room};
 use uuid::Uuid;
 
+pub(crate) use self::listing::Wanted;
 use crate::connection::{AutomaticRoom, Connection};
 
 /// A client holds at most this many rooms, the automatic ones among them.
@@ -23,15 +29,35 @@ const AUTOMATIC_ROOMS: usize = 4;
 pub(crate) struct Registry {
     partitions: Box<[Mutex<Partition>]>,
     hasher: RandomState,
+    names: Mutex<RoomNames>,
+    /// Open sockets, authenticated or not.
+    sockets: AtomicUsize,
 }
+
+/// Of clients, in the order in which they are listed.
+type ById = BTreeMap<Uuid, Arc<Connection>>;
+
+/// In how many partitions each room has members. Locked while a partition is, never the other way round.
+type RoomNames = HashMap<Arc<str>, usize>;
 
 #[derive(Debug, Default)]
 struct Partition {
-    clients: HashMap<Uuid, Arc<Connection>>,
+    clients: ById,
+    /// Each user's connections by id. A list, since nearly everybody has one or two.
     users: HashMap<Box<str>, Vec<Arc<Connection>>>,
     /// Rooms that clients asked for; the automatic ones follow from `clients` and `users`.
-    rooms: HashMap<Arc<str>, HashMap<Uuid, Arc<Connection>>>,
+    rooms: HashMap<Arc<str>, ById>,
     joined: HashMap<Uuid, Vec<Arc<str>>>,
+}
+
+/// A socket that is counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct OpenSocket<'a>(&'a AtomicUsize);
+
+impl Drop for OpenSocket<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Which of the partitions a target can have clients in.
@@ -44,7 +70,12 @@ pub(crate) enum Reach {
 impl Registry {
     pub(crate) fn new(partitions: usize) -> Self {
         let partitions = (0..partitions.max(1)).map(|_| Mutex::default()).collect();
-        Self { partitions, hasher: RandomState::new() }
+        Self { partitions, hasher: RandomState::new(), names: Mutex::default(), sockets: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn open_socket(&self) -> OpenSocket<'_> {
+        self.sockets.fetch_add(1, Ordering::Relaxed);
+        OpenSocket(&self.sockets)
     }
 
     pub(crate) fn partitions(&self) -> usize {
@@ -57,7 +88,10 @@ impl Registry {
         let mut partition = self.partition(user).lock();
         partition.clients.insert(connection.identity.id, Arc::clone(connection));
         match partition.users.get_mut(user) {
-            Some(connections) => connections.push(Arc::clone(connection)),
+            Some(connections) => {
+                let at = connections.partition_point(|other| other.identity.id < connection.identity.id);
+                connections.insert(at, Arc::clone(connection));
+            }
             None => {
                 partition.users.insert(user.into(), vec![Arc::clone(connection)]);
             }
@@ -69,18 +103,20 @@ impl Registry {
         let (id, user) = (connection.identity.id, connection.identity.user.text());
         let mut partition = self.partition(user).lock();
         match partition.clients.entry(id) {
-            Entry::Occupied(entry) if Arc::ptr_eq(entry.get(), connection) => entry.remove(),
+            btree_map::Entry::Occupied(entry) if Arc::ptr_eq(entry.get(), connection) => entry.remove(),
             _ => return None,
         };
         if let Some(connections) = partition.users.get_mut(user) {
-            connections.retain(|other| !Arc::ptr_eq(other, connection));
+            if let Ok(at) = connections.binary_search_by_key(&id, |other| other.identity.id) {
+                connections.remove(at);
+            }
             if connections.is_empty() {
                 partition.users.remove(user);
             }
         }
         let joined = partition.joined.remove(&id).unwrap_or_default();
         for room in &joined {
-            partition.leave_room(room, id);
+            partition.leave_room(room, id, &self.names);
         }
         Some(joined)
     }
@@ -102,7 +138,7 @@ impl Registry {
         }
         let room: Arc<str> = match partition.rooms.get_key_value(room) {
             Some((name, _)) => Arc::clone(name),
-            None => room.into(),
+            None => named(&mut self.names.lock(), room),
         };
         joined.push(Arc::clone(&room));
         partition.rooms.entry(room).or_default().insert(id, Arc::clone(connection));
@@ -119,7 +155,7 @@ impl Registry {
         if joined.is_empty() {
             partition.joined.remove(&id);
         }
-        partition.leave_room(room, id);
+        partition.leave_room(room, id, &self.names);
         true
     }
 
@@ -180,6 +216,20 @@ impl Registry {
         self.partitions.iter().map(|partition| partition.lock().clients.len()).sum()
     }
 
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = Counts {
+            connections: self.sockets.load(Ordering::Relaxed) as u64,
+            rooms: self.names.lock().len() as u64,
+            ..Counts::default()
+        };
+        for partition in &self.partitions {
+            let partition = partition.lock();
+            counts.authenticated += partition.clients.len() as u64;
+            counts.users += partition.users.len() as u64;
+        }
+        counts
+    }
+
     fn partition(&self, user: &str) -> &Mutex<Partition> {
         &self.partitions[self.index(user)]
     }
@@ -187,6 +237,13 @@ impl Registry {
     fn index(&self, user: &str) -> usize {
         (self.hasher.hash_one(user) % self.partitions.len() as u64) as usize
     }
+}
+
+/// A room that has its first member in one more partition; all of them share its name.
+fn named(names: &mut RoomNames, room: &str) -> Arc<str> {
+    let name = names.get_key_value(room).map_or_else(|| room.into(), |(name, _)| Arc::clone(name));
+    *names.entry(Arc::clone(&name)).or_default() += 1;
+    name
 }
 
 /// What became of a wish to join.
@@ -209,11 +266,17 @@ impl Partition {
         self.users.get(user).map_or(&[], Vec::as_slice)
     }
 
-    fn leave_room(&mut self, room: &str, id: Uuid) {
-        if let Some(members) = self.rooms.get_mut(room) {
-            members.remove(&id);
-            if members.is_empty() {
-                self.rooms.remove(room);
+    fn leave_room(&mut self, room: &str, id: Uuid, names: &Mutex<RoomNames>) {
+        let Some(members) = self.rooms.get_mut(room) else { return };
+        members.remove(&id);
+        if !members.is_empty() {
+            return;
+        }
+        let Some((name, _)) = self.rooms.remove_entry(room) else { return };
+        if let hash_map::Entry::Occupied(mut partitions) = names.lock().entry(name) {
+            *partitions.get_mut() -= 1;
+            if *partitions.get() == 0 {
+                partitions.remove();
             }
         }
     }

@@ -98,12 +98,15 @@ pub(crate) fn judge(joinable: &JoinableRooms, identity: &Identity, name: &str) -
 
 #[cfg(test)]
 mod tests {
+    use signal_wire::protocol::Protocol;
+
     use super::*;
 
     const ID: Uuid = Uuid::from_u128(0x67e5_5044_10b1_426f_9247_bb68_0e5f_e0c8);
 
     fn judge_as(user: &str, patterns: &[&str], name: &str) -> Wish {
-        let identity = Identity { id: ID, user: UserId::from_text(user).unwrap(), expires_at: None };
+        let user = UserId::from_text(user).unwrap();
+        let identity = Identity { id: ID, user, expires_at: None, protocol: Protocol::V1 };
         judge(&JoinableRooms::new(patterns.iter().copied()), &identity, name)
     }
 

@@ -4,7 +4,10 @@
 pub(crate) mod machine;
 
 mod greeting;
+mod inbound;
 mod live;
+mod rate;
+mod refresh;
 
 use std::{future::poll_fn, io::ErrorKind, net::Shutdown, sync::Arc, time::Duration};
 
@@ -17,36 +20,44 @@ use tungstenite::{
     protocol::{Role, WebSocketConfig, WebSocketContext},
 };
 
+use self::rate::Rate;
 use crate::{
     app::Shared,
+    clock,
     connection::{Adapter, Link},
-    metrics,
+    metrics::{self, SocketGauge, SocketState},
+    upgrade::Admitted,
 };
 
 /// Enough for a heartbeat; larger messages make it grow for as long as they last.
 const READ_BUFFER: usize = 512;
 /// How long a closing connection may take to take what waits, and to close its own end.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Frames of any kind that are read before others get their turn: reading is no wait, so that without it a client that
 /// never stops talking would have a thread to itself.
 const FRAMES_PER_TURN: usize = 32;
 
 /// Serves a socket whose upgrade is answered. `early` is what the client sent behind its request.
-pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, early: Vec<u8>) {
+pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, early: Vec<u8>, admitted: Admitted) {
     // A message is worth more than a fuller packet.
     if socket.set_nodelay(true).is_err() {
         return;
     }
-    metrics::sockets(1.0);
+    let _counted = shared.registry.open_socket();
+    let mut gauge = SocketGauge::new(SocketState::Greeting);
     let link = Link::new(socket, shared.settings.outbound_limit);
-    let mut reader = Reader::new(early);
+    let mut reader = Reader::new(early, Rate::new(shared.settings.message_rate));
+    let Admitted { handshake, stream, slot } = admitted;
     // Boxed, so that an idle client's task does not have the room that greeting and closing take.
     let greeted = Box::pin(greeting::greet(&shared, &link, &mut reader)).await;
+    drop(handshake);
     if let Some(member) = greeted {
+        gauge.enter(SocketState::Live);
         live::live(&shared, &member, &mut reader).await;
     }
+    gauge.enter(SocketState::Closing);
     Box::pin(finish(link)).await;
-    metrics::sockets(-1.0);
+    drop((stream, slot));
 }
 
 /// Writes what waits, among it the close, ends its own direction first as a server should (RFC 6455, 7.1.1), then
@@ -84,45 +95,44 @@ enum End {
     Empty,
     /// The peer said goodbye or vanished.
     Gone,
-    /// The peer broke a rule of the transport.
+    /// The peer broke a rule of the transport, or talks too much.
     Broke(CloseCode),
 }
 
-/// tungstenite's state without its stream.
+/// tungstenite's state without its stream, and how fast it may be made to read.
 #[derive(Debug)]
-struct Reader(WebSocketContext);
+struct Reader {
+    frames: WebSocketContext,
+    rate: Rate,
+}
 
 impl Reader {
-    fn new(early: Vec<u8>) -> Self {
+    fn new(early: Vec<u8>, rate: Rate) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             // Control frames are handed to the out-buffer at once.
             .write_buffer_size(0)
             .max_message_size(Some(MAX_INBOUND_BYTES))
             .max_frame_size(Some(MAX_INBOUND_BYTES));
-        Self(WebSocketContext::from_partially_read(early, Role::Server, Some(config)))
+        Self { frames: WebSocketContext::from_partially_read(early, Role::Server, Some(config)), rate }
     }
 
     /// The next frame; `None` for a control frame, which is answered already.
     fn read(&mut self, link: &Link) -> Result<Option<Message>, End> {
         let mut adapter = Adapter(link);
-        match self.0.read(&mut adapter) {
-            Ok(message @ (Message::Text(_) | Message::Binary(_))) => {
-                link.heard();
-                Ok(Some(message))
-            }
-            Ok(Message::Close(_)) => {
-                // Lays the answer into the out-buffer; that the state is closed then is no error.
-                let _ = self.0.flush(&mut adapter);
-                link.shut();
-                Err(End::Gone)
-            }
-            Ok(_) => {
-                link.heard();
-                Ok(None)
-            }
-            Err(error) => Err(End::of(&error, link)),
+        let message = self.frames.read(&mut adapter).map_err(|error| End::of(&error, link))?;
+        if let Message::Close(_) = message {
+            // Lays the answer into the out-buffer; that the state is closed then is no error.
+            let _ = self.frames.flush(&mut adapter);
+            link.shut();
+            return Err(End::Gone);
         }
+        if !self.rate.take(clock::since_start()) {
+            metrics::inbound_refused("rate");
+            return Err(End::Broke(CloseCode::TooManyRequests));
+        }
+        link.heard();
+        Ok(matches!(message, Message::Text(_) | Message::Binary(_)).then_some(message))
     }
 }
 

@@ -1,11 +1,12 @@
 //! Wires the process: the one file that knows all the others.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use rdkafka::{ClientConfig, error::KafkaError};
-use signal_auth::{JwkSetClient, JwkSetError, JwkSetOptions, Verifier};
+use signal_auth::{Clock, JwkSetClient, JwkSetError, JwkSetOptions, Permissions, Verifier};
 use signal_bus::{Bus, BusError, memory::MemoryBus, redis::RedisBus};
-use signal_edge::Edge;
+use signal_edge::{ClusterSettings, Edge};
+use signal_seal::identity::IdentityKeyError;
 use signal_service::{
     Secret, admin,
     health::Health,
@@ -30,6 +31,7 @@ use crate::{
         broker::{BrokerError, EmbeddedBroker},
         data_dir::{DataDir, DataDirError},
         database,
+        identity::{self, IdentityError},
         issuer::{Issuer, IssuerError},
     },
     worker_stop::WorkerStop,
@@ -57,10 +59,16 @@ pub enum StartError {
     DataDir(#[from] DataDirError),
     #[error(transparent)]
     Issuer(#[from] IssuerError),
+    #[error(transparent)]
+    EmbeddedIdentity(#[from] IdentityError),
+    #[error("SIGNAL_IDENTITY_KEY")]
+    Identity(#[from] IdentityKeyError),
     #[error("SIGNAL_JWKS_URL")]
     Jwks(#[from] JwkSetError),
     #[error("SIGNAL_DATABASE_URL")]
     Database(#[from] OpenError),
+    #[error("SIGNAL_DATABASE_URL")]
+    Policies(#[from] signal_edge::permissions::OpenError),
     #[error("the embedded database in SIGNAL_DATA_DIR cannot be used")]
     Migrate(#[from] StoreError),
     #[error("the embedded database in SIGNAL_DATA_DIR cannot be used")]
@@ -149,8 +157,25 @@ pub async fn start(
         allow_remote: settings.own.allow_remote,
     };
     let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
-    let parts = signal_edge::Parts { bus, verifier, health: health.clone(), shutdown: shutdown.clone() };
-    let edge = Edge::start(settings.stream, parts)?;
+    let identity = settings.stream.identity()?.map_or_else(|| identity::open(&dir), Ok)?;
+    let identity = Some(identity);
+    let database_url = settings.database.database_url.clone();
+    let policies =
+        signal_edge::permissions::open(&database_url.unwrap_or_else(|| database::url(&dir.file(DATABASE_FILE))))?;
+    let roles = settings.permissions.always_allow_roles.clone();
+    let parts = signal_edge::Parts {
+        bus,
+        verifier,
+        identity,
+        permissions: Arc::new(Permissions::new(Some(policies), roles, Clock::system())),
+        cluster: ClusterSettings::default(),
+        health: health.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let mut stream = settings.stream;
+    // Nobody waits for the window when there is no other edge to go to.
+    stream.drain_window.get_or_insert(Duration::ZERO);
+    let edge = Edge::start(stream, parts)?;
     let serving = tokio::spawn(serve(edge, http, demo, shutdown.clone()));
     Ok(Running { http_addr, admin_addr, health, shutdown, serving, admin, admin_stop, store, worker, _broker: broker })
 }
@@ -166,6 +191,7 @@ pub fn check(settings: &Settings) -> Result<(), StartError> {
         store::open(url)?;
     }
     backplane(settings, &mut |_, _| ())?;
+    settings.stream.identity()?;
     if let Some(url) = &settings.auth.jwks_url {
         JwkSetClient::new(url, JwkSetOptions::default())?;
     }

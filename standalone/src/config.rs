@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use signal_auth::AuthSettings;
+use signal_auth::{AuthSettings, PermissionSettings};
 use signal_edge::StreamSettings;
 use signal_service::settings::{
     BackplaneSettings, DatabaseSettings, LogFormat, LogSettings, ShutdownSettings, TraceSettings, values,
@@ -21,6 +21,8 @@ pub struct Settings {
     pub backplane: BackplaneSettings,
     #[command(flatten)]
     pub database: DatabaseSettings,
+    #[command(flatten)]
+    pub permissions: PermissionSettings,
     #[command(flatten)]
     pub stream: StreamSettings,
     #[command(flatten)]

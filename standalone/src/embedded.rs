@@ -4,5 +4,6 @@ pub mod backlog;
 pub mod broker;
 pub mod data_dir;
 pub mod database;
+pub mod identity;
 pub mod issuer;
 pub mod people;

@@ -1,17 +1,27 @@
-//! The frames that an edge writes (RFC 6455, 5.2): final, unmasked, text or close.
+//! The frames that an edge writes (RFC 6455, 5.2): final, unmasked; text, binary or close.
 //!
 //! tungstenite reads; data frames are laid out here because sealing writes them in place, header first.
 
 use signal_wire::close::CloseCode;
 
 const FIN_TEXT: u8 = 0x81;
+const FIN_BINARY: u8 = 0x82;
 const FIN_CLOSE: u8 = 0x88;
 const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
 
 /// Appends the header of a text frame with `payload` bytes to come.
 pub(crate) fn text_header(payload: usize, out: &mut Vec<u8>) {
-    out.push(FIN_TEXT);
+    header(FIN_TEXT, payload, out);
+}
+
+/// Appends the header of a binary frame with `payload` bytes to come.
+pub(crate) fn binary_header(payload: usize, out: &mut Vec<u8>) {
+    header(FIN_BINARY, payload, out);
+}
+
+fn header(first: u8, payload: usize, out: &mut Vec<u8>) {
+    out.push(first);
     match payload {
         0..=125 => out.push(payload as u8),
         126..=0xffff => {

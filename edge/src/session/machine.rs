@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use signal_wire::{
     frame::{Authenticate, ClientFrame},
     message::{error, event},
+    protocol::Protocol,
     sealed::Sealed,
 };
 
@@ -35,7 +36,26 @@ pub(super) fn before(message: &[u8], greeting: Greeting) -> Before<'_> {
     }
 }
 
-/// Whether a message arrived inside an envelope.
+/// How the data frames of a live client carry its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carriage {
+    /// As they are; an envelope may be among them.
+    Plain,
+    /// The frame is the message, sealed.
+    Sealed,
+    /// Whoever says this is not the client that shook hands, or not in its right mind.
+    Violation,
+}
+
+pub(super) fn carriage(protocol: Protocol, is_binary: bool) -> Carriage {
+    match (protocol, is_binary) {
+        (Protocol::V1, _) => Carriage::Plain,
+        (Protocol::V2, true) => Carriage::Sealed,
+        (Protocol::V2, false) => Carriage::Violation,
+    }
+}
+
+/// Whether a message arrived sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wrapping {
     Plain,
@@ -60,6 +80,8 @@ pub(super) enum After<'a> {
     Open(Sealed<'a>),
     Join(Vec<Cow<'a, str>>),
     Leave(Vec<Cow<'a, str>>),
+    /// A token that is to take the place of the one before.
+    Refresh(Cow<'a, str>),
     /// An event that means nothing to an edge; accepted.
     Ignored,
     /// Refused without a word, and counted under this label.
@@ -88,6 +110,7 @@ pub(super) fn after(message: &[u8], wrapping: Wrapping, policy: PlaintextInbound
     match &*frame.event {
         event::JOIN => frame.rooms().map_or(After::Refused("rooms"), After::Join),
         event::LEAVE => frame.rooms().map_or(After::Refused("rooms"), After::Leave),
+        event::REFRESH => frame.refresh().map_or(After::Error(error::REFRESH_FAILED), After::Refresh),
         event::AUTHENTICATE => After::Error(error::ALREADY_AUTHENTICATED),
         _ => After::Ignored,
     }
@@ -128,6 +151,7 @@ mod tests {
             After::Open(sealed) => format!("open {} {}", sealed.iv, sealed.ct),
             After::Join(rooms) => format!("join {rooms:?}"),
             After::Leave(rooms) => format!("leave {rooms:?}"),
+            After::Refresh(token) => format!("refresh {token}"),
             After::Ignored => "ignored".into(),
             After::Refused(label) => format!("refused {label}"),
             After::Error(text) => text.into(),
@@ -144,6 +168,8 @@ mod tests {
             (r#"{"event":"leave","data":{"rooms":[]}}"#, "leave []", "refused plaintext", "leave []"),
             (r#"{"event":"join","data":{"rooms":"a"}}"#, "refused rooms", "refused plaintext", "refused rooms"),
             (r#"{"event":"join","data":null}"#, "refused rooms", "refused plaintext", "refused rooms"),
+            (r#"{"event":"refresh","data":{"token":"t"}}"#, "refresh t", "refused plaintext", "refresh t"),
+            (r#"{"event":"refresh"}"#, "Refresh failed", "refused plaintext", "Refresh failed"),
             (r#"{"event":"order:open","data":7}"#, "ignored", "refused plaintext", "ignored"),
             (r#"{"data":7}"#, "ignored", "ignored", "ignored"),
             (r#"{"event":"encrypted","data":{"iv":"a","ct":"b"}}"#, "open a b", "open a b", "ignored"),
@@ -156,6 +182,14 @@ mod tests {
             assert_eq!(meaning(message, Plain, HeartbeatOnly), strict, "{message}");
             assert_eq!(meaning(message, Sealed, Compat), sealed, "{message}");
         }
+    }
+
+    #[test]
+    fn v2_has_sealed_frames_alone() {
+        assert_eq!(carriage(Protocol::V1, false), Carriage::Plain);
+        assert_eq!(carriage(Protocol::V1, true), Carriage::Plain);
+        assert_eq!(carriage(Protocol::V2, true), Carriage::Sealed);
+        assert_eq!(carriage(Protocol::V2, false), Carriage::Violation);
     }
 
     proptest! {

@@ -47,7 +47,7 @@ fn flood(socket: Socket, frame: &[u8]) -> tokio::task::JoinHandle<()> {
 
 #[tokio::test]
 async fn who_never_stops_talking_has_no_thread_to_itself() {
-    let (_apart, edge) = edge_apart(&[("SIGNAL_AUTHENTICATION_TIMEOUT", "2s")]).await;
+    let (_apart, edge) = edge_apart(&[("SIGNAL_AUTHENTICATION_TIMEOUT", "2s"), ("SIGNAL_MESSAGE_RATE", "0")]).await;
     let ping = [0x89, 0x80, 0, 0, 0, 0];
     let heartbeat = [&[0x81, 0x95, 0, 0, 0, 0][..], br#"{"event":"heartbeat"}"#].concat();
     let mut strangers = Vec::new();
@@ -102,7 +102,7 @@ async fn a_stop_does_not_wait_for_who_never_reads() {
 
 #[tokio::test]
 async fn who_asks_and_does_not_read_gives_its_place_back() {
-    let edge = TestEdge::start(&[("SIGNAL_MAX_CONNECTIONS", "1"), ("SIGNAL_HTTP_TIMEOUT", "200ms")]).await;
+    let edge = TestEdge::start(&[("SIGNAL_MAX_HANDSHAKES", "1"), ("SIGNAL_HTTP_TIMEOUT", "200ms")]).await;
     let mut greedy = TcpStream::connect(edge.addr).await.unwrap();
     let requests = "GET /elsewhere HTTP/1.1\r\nHost: edge\r\n\r\n".repeat(2000);
     // Until neither side's buffers take more.

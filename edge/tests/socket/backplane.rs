@@ -1,19 +1,21 @@
 //! A backplane that goes and comes back, on a real Redis.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use signal_bus::redis::{Mode, RedisBus};
+use signal_edge::ClusterSettings;
 use signal_harness::{Issuer, Redis, eventually, require};
 use signal_wire::envelope::Target;
 
-use crate::fixture::{SOON, TestEdge};
+use crate::fixture::{SOON, TestEdge, quick};
 
 async fn edge_on(redis: &Redis) -> TestEdge {
     let bus = Arc::new(RedisBus::new(&redis.url(), Mode::Exact).unwrap());
     let issuer = Issuer::launch().await;
     let url = issuer.jwks_url();
-    TestEdge::start_on(bus, &[], issuer, &url).await
+    let cluster = ClusterSettings { blind_after: Duration::from_secs(1), ..quick() };
+    TestEdge::start_as(bus, &[], issuer, &url, cluster).await
 }
 
 #[tokio::test]
@@ -35,7 +37,7 @@ async fn clients_stay_and_are_told_to_read_again_once_it_is_back() {
     let resync = json!({"event": "resync", "data": {"reason": "backplane"}});
     assert_eq!(an.socket.hear().await, resync);
     assert_eq!(binh.socket.hear().await, resync);
-    assert!(edge.health.is_ready());
+    eventually(SOON, || async { edge.health.is_ready() }).await;
     edge.say(Target::User("an"), "after", json!(1)).await;
     assert_eq!(an.socket.hear().await["event"], "after");
 }

@@ -8,12 +8,13 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json, value::to_raw_value};
 use signal_auth::{JwkSetClient, JwkSetOptions, Verifier, VerifierSettings};
 use signal_bus::{Bus, Publication, memory::MemoryBus};
-use signal_edge::{Edge, Parts, StreamSettings};
+use signal_edge::{ClusterSettings, Edge, Parts, StreamSettings};
 use signal_harness::{Issuer, Samples};
 use signal_seal::{
+    Side,
     agreement::{AwsLc, KeyAgreement, parse_public_key},
     derive::session_key_v1,
-    v1::{Cipher, Side},
+    v1::Cipher,
 };
 use signal_service::{
     health::Health,
@@ -32,8 +33,22 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message},
 };
 
+use crate::rest;
+
 /// Far beyond what anything here takes; a deadline, never a measure.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+/// Edges that find each other, and themselves, sooner than in a deployment. Whoever is to be missed says so.
+pub(crate) fn quick() -> ClusterSettings {
+    ClusterSettings {
+        announce_every: Duration::from_millis(50),
+        lease: Duration::from_secs(6),
+        reply_timeout: SOON,
+        canary_every: Duration::from_millis(50),
+        blind_after: SOON,
+        ..ClusterSettings::default()
+    }
+}
 
 #[derive(Parser)]
 struct Settings {
@@ -41,8 +56,9 @@ struct Settings {
     stream: StreamSettings,
 }
 
+/// Unless a test says otherwise, a stop does not take its time.
 pub(crate) fn stream_settings(variables: &[(&str, &str)]) -> StreamSettings {
-    let source: Source = variables.iter().copied().collect();
+    let source: Source = [("SIGNAL_DRAIN_WINDOW", "0")].iter().chain(variables).copied().collect();
     settings::parse::<Settings>(["edge"], &source).unwrap().stream
 }
 
@@ -73,21 +89,35 @@ impl TestEdge {
         issuer: Issuer,
         jwks_url: &str,
     ) -> Self {
+        Self::start_as(bus, variables, issuer, jwks_url, quick()).await
+    }
+
+    pub(crate) async fn start_as(
+        bus: Arc<dyn Bus>,
+        variables: &[(&str, &str)],
+        issuer: Issuer,
+        jwks_url: &str,
+        cluster: ClusterSettings,
+    ) -> Self {
         telemetry::metrics();
         let keys = Arc::new(JwkSetClient::new(jwks_url, JwkSetOptions::default()).unwrap());
         let health = Health::new();
         let shutdown = Shutdown::new(SOON);
+        let settings = stream_settings(variables);
         let parts = Parts {
             bus: Arc::clone(&bus),
             verifier: Arc::new(Verifier::new(VerifierSettings::default(), keys)),
+            identity: settings.identity().unwrap(),
+            permissions: rest::permissions(),
+            cluster,
             health: health.clone(),
             shutdown: shutdown.clone(),
         };
-        let edge = Edge::start(stream_settings(variables), parts).unwrap();
+        let edge = Edge::start(settings, parts).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let serving = edge.clone();
-        tokio::spawn(async move { serving.serve(listener, serving.router("/v1/api/signal")).await });
+        tokio::spawn(async move { serving.serve(listener, serving.router(rest::BASE)).await });
         Self { addr, bus, issuer, shutdown, health, edge }
     }
 
@@ -130,10 +160,19 @@ pub(crate) fn counted(name: &str, labels: &[(&str, &str)]) -> f64 {
     Samples::parse(&telemetry::metrics().render()).sum(name, labels)
 }
 
+pub(crate) type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
 pub(crate) struct Socket {
-    pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub(crate) socket: Stream,
     pair: Option<AwsLc>,
     pub(crate) cipher: Option<Cipher>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Text(String),
+    Binary(Bytes),
+    Closed(u16, String),
 }
 
 /// An authenticated [`Socket`].
@@ -183,16 +222,28 @@ impl Socket {
         data.clone()
     }
 
-    /// The next frame as it crossed the wire.
+    /// The next text frame as it crossed the wire.
     pub(crate) async fn hear_frame(&mut self) -> Result<String, (u16, String)> {
+        match self.hear_any().await {
+            Heard::Text(text) => Ok(text),
+            Heard::Closed(code, reason) => Err((code, reason)),
+            binary @ Heard::Binary(_) => panic!("heard {binary:?}"),
+        }
+    }
+
+    /// The next frame as it crossed the wire.
+    pub(crate) async fn hear_any(&mut self) -> Heard {
         loop {
             let message = tokio::time::timeout(SOON, self.socket.next()).await.expect("nothing heard");
             match message {
-                Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
-                Some(Ok(Message::Close(Some(close)))) => return Err((close.code.into(), close.reason.to_string())),
-                Some(Ok(Message::Close(None))) => return Err((1005, String::new())),
+                Some(Ok(Message::Text(text))) => return Heard::Text(text.to_string()),
+                Some(Ok(Message::Binary(bytes))) => return Heard::Binary(bytes),
+                Some(Ok(Message::Close(Some(close)))) => {
+                    return Heard::Closed(close.code.into(), close.reason.to_string());
+                }
+                Some(Ok(Message::Close(None))) => return Heard::Closed(1005, String::new()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                None | Some(Err(Error::ConnectionClosed)) => return Err((1006, String::new())),
+                None | Some(Err(Error::ConnectionClosed)) => return Heard::Closed(1006, String::new()),
                 other => panic!("heard {other:?}"),
             }
         }
@@ -224,9 +275,19 @@ impl Socket {
 
     /// The close, which must be the next thing heard.
     pub(crate) async fn closed(&mut self) -> (u16, String) {
-        match self.hear_frame().await {
-            Ok(frame) => panic!("heard {} and no close", self.read(&frame)),
-            Err(close) => close,
+        match self.hear_any().await {
+            Heard::Text(frame) => panic!("heard {} and no close", self.read(&frame)),
+            Heard::Binary(frame) => panic!("heard {} sealed bytes and no close", frame.len()),
+            Heard::Closed(code, reason) => (code, reason),
+        }
+    }
+
+    /// The close, whatever was said before it.
+    pub(crate) async fn close_after_errors(&mut self) -> (u16, String) {
+        loop {
+            if let Err(close) = self.hear_frame().await {
+                return close;
+            }
         }
     }
 

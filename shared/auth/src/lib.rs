@@ -1,9 +1,9 @@
-//! Who is calling: JWK sets, token verification, claims decryption.
+//! Who is calling, and whether they may: JWK sets, token verification, claims decryption, permissions.
 //!
 //! A token's way through this crate is its file list: `token` takes it apart,
 //! [`jwks`] finds the key, [`verifier`] checks signature, times, issuer and audience,
 //! [`claims`] (with [`claims_cipher`] when a secret is configured) turns what it says
-//! into a [`Principal`].
+//! into a [`Principal`]. Whether that principal may do something, [`permissions`] says.
 //!
 //! Invariants:
 //! - The algorithm is the key's. A token that names another one is refused before any
@@ -18,6 +18,7 @@ pub mod claims_cipher;
 pub mod clock;
 mod jwk;
 pub mod jwks;
+pub mod permissions;
 pub mod principal;
 pub mod settings;
 mod token;
@@ -27,6 +28,9 @@ pub use claims_cipher::{ClaimsCipher, ClaimsKey};
 pub use clock::Clock;
 pub use jwk::KeySet;
 pub use jwks::{JwkSetClient, JwkSetError, JwkSetOptions};
+pub use permissions::{
+    Denied, Permission, PermissionSettings, Permissions, Policies, PolicyError, RoleList, Subject, Unavailable,
+};
 pub use principal::{Principal, Role, UserId};
 pub use settings::AuthSettings;
 pub use signal_service::Secret;

@@ -1,23 +1,16 @@
 //! The v1 cipher: AES-256-GCM (NIST SP 800-38D), a fresh 12-byte IV beside each ciphertext, one key both ways.
 
-use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag, aead::AeadInOut};
+use aes_gcm::{Aes256Gcm, Nonce, Tag, aead::AeadInOut};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use signal_wire::sealed::{HEAD, MIDDLE, Sealed, TAIL, sealed_len};
 
-use crate::derive::SessionKey;
+pub use crate::{DoesNotOpen, Side};
+use crate::{TAG_BYTES, derive::SessionKey};
 
 const IV_BYTES: usize = 12;
-const TAG_BYTES: usize = 16;
 
-/// Which end of the connection seals. Both ends use one key, so each must keep to its own half of the IVs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    Edge,
-    Client,
-}
-
-/// The IVs of one side: a prefix of one bit for the side and 31 random bits, then a 64-bit counter. None repeats under
-/// a key, whatever the other side does that keeps to the same layout.
+/// The IVs of one side: a prefix of one bit for the side and 31 random bits, then a 64-bit counter. Both ends use one
+/// key, and none repeats under it, whatever the other side does that keeps to the same layout.
 #[derive(Debug)]
 struct Ivs {
     prefix: [u8; 4],
@@ -57,7 +50,7 @@ impl Cipher {
 
     /// A sealer for a few messages in a row, with the key expanded once.
     pub fn sealer(&mut self) -> Sealer<'_> {
-        Sealer { aes: expand(&self.key), ivs: &mut self.ivs }
+        Sealer { aes: self.key.expand(), ivs: &mut self.ivs }
     }
 
     /// Opens what the other end sealed.
@@ -71,15 +64,12 @@ impl Cipher {
         let end = text.len().checked_sub(TAG_BYTES).ok_or(DoesNotOpen)?;
         let tag: [u8; TAG_BYTES] = text[end..].try_into().expect("the slice is as long as a tag");
         text.truncate(end);
-        expand(&self.key)
+        self.key
+            .expand()
             .decrypt_inout_detached(&Nonce::from(iv), b"", text.as_mut_slice().into(), &Tag::from(tag))
             .map_err(|_| DoesNotOpen)?;
         Ok(text)
     }
-}
-
-fn expand(key: &SessionKey) -> Aes256Gcm {
-    Aes256Gcm::new(&key.0.into())
 }
 
 /// Seals messages in the order in which they are to leave.
@@ -126,11 +116,6 @@ fn append_base64(bytes: &[u8], out: &mut Vec<u8>) {
     STANDARD.encode_slice(bytes, &mut out[at..]).expect("the space is what base64 of these bytes takes");
 }
 
-/// The envelope is malformed, was altered, or was sealed with another key: deliberately one answer for all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the envelope does not open")]
-pub struct DoesNotOpen;
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -139,7 +124,7 @@ pub(crate) mod tests {
 
     pub(crate) fn seal_at(key: &SessionKey, iv: [u8; IV_BYTES], plaintext: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        seal_with(&expand(key), &iv, plaintext, &mut Vec::new(), &mut out);
+        seal_with(&key.expand(), &iv, plaintext, &mut Vec::new(), &mut out);
         out
     }
 

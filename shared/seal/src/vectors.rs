@@ -1,5 +1,7 @@
 //! Both key agreements and the v1 cipher held against bytes that the software Signal is compatible with produced.
 
+mod v2;
+
 use serde_json::Value;
 use signal_wire::connected::{SALT_BYTES, decode_exact, encode};
 
@@ -21,8 +23,12 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 }
 
 fn private_key<A: KeyAgreement>(hex: &str) -> A {
-    let scalar: Vec<u8> = (0..32).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect();
-    A::from_private_key(&scalar.try_into().unwrap()).unwrap()
+    A::from_private_key(&bytes(hex)).unwrap()
+}
+
+fn bytes<const N: usize>(hex: &str) -> [u8; N] {
+    assert_eq!(hex.len(), 2 * N);
+    std::array::from_fn(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
 }
 
 fn reproduces_the_recorded_handshakes<A: KeyAgreement>() {

@@ -36,6 +36,11 @@ impl Shutdown {
         self.token.clone()
     }
 
+    /// How long a drain may take.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     /// Tasks that a drain waits for are spawned here.
     pub fn tasks(&self) -> &TaskTracker {
         &self.tasks

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::message::event;
+use crate::{message::event, protocol::Protocol};
 
 /// Larger inbound messages close with 1009.
 pub const MAX_INBOUND_BYTES: usize = 128 * 1024;
@@ -51,11 +51,23 @@ impl<'a> ClientFrame<'a> {
             #[serde(borrow)]
             rooms: Vec<Cow<'a, str>>,
         }
-        let data = self.data.ok_or(Malformed)?;
-        if !data.get().starts_with('{') {
-            return Err(Malformed);
+        self.object::<Rooms<'a>>().map(|data| data.rooms)
+    }
+
+    /// The token of `refresh`.
+    pub fn refresh(&self) -> Result<Cow<'a, str>, Malformed> {
+        #[derive(Deserialize)]
+        struct Refresh<'a> {
+            #[serde(borrow)]
+            token: Cow<'a, str>,
         }
-        serde_json::from_str::<Rooms<'a>>(data.get()).map(|data| data.rooms).map_err(|_| Malformed)
+        self.object::<Refresh<'a>>().map(|data| data.token)
+    }
+
+    /// `data`, which must be an object: serde would take an array for a struct, field by field.
+    fn object<T: Deserialize<'a>>(&self) -> Result<T, Malformed> {
+        let data = self.data.map(RawValue::get).filter(|data| data.starts_with('{')).ok_or(Malformed)?;
+        serde_json::from_str(data).map_err(|_| Malformed)
     }
 
     pub fn is_heartbeat(&self) -> bool {
@@ -74,6 +86,14 @@ pub struct Authenticate<'a> {
     pub public_key: Option<Cow<'a, str>>,
     #[serde(borrow, default, rename = "type", deserialize_with = "string_or_none")]
     pub scheme: Option<Cow<'a, str>>,
+    /// The version that the client asks for: what is no integer, or below 2, asks for v1.
+    #[serde(default, deserialize_with = "version")]
+    pub protocol: Protocol,
+}
+
+fn version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Protocol, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str::<u64>(raw.get()).map(Protocol::asked_for).unwrap_or_default())
 }
 
 fn string_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, str>>, D::Error> {
@@ -141,6 +161,37 @@ mod tests {
     }
 
     #[test]
+    fn a_client_asks_for_v2_by_an_integer() {
+        let asked_for = |protocol: &str| {
+            let frame = format!(r#"{{"event":"authenticate","data":{{"token":"t"{protocol}}}}}"#);
+            let frame = ClientFrame::parse(frame.as_bytes()).unwrap();
+            let authenticate = frame.authenticate();
+            assert_eq!(authenticate.token.as_deref(), Some("t"), "{protocol}");
+            authenticate.protocol
+        };
+        for two in ["2", "3", "18446744073709551615"] {
+            assert_eq!(asked_for(&format!(r#","protocol":{two}"#)), Protocol::V2, "{two}");
+        }
+        for one in ["0", "1", "-2", "2.0", "2.5", "2e0", "\"2\"", "null", "true", "[2]", "{}", "18446744073709551616"] {
+            assert_eq!(asked_for(&format!(r#","protocol":{one}"#)), Protocol::V1, "{one}");
+        }
+        assert_eq!(asked_for(""), Protocol::V1);
+    }
+
+    #[test]
+    fn refresh_has_a_token_or_is_malformed() {
+        let refresh = |data: &str| {
+            let frame = format!(r#"{{"event":"refresh","data":{data}}}"#);
+            ClientFrame::parse(frame.as_bytes()).unwrap().refresh().map(Cow::into_owned)
+        };
+        assert_eq!(refresh(r#"{"token":"a.b","more":1}"#).as_deref(), Ok("a.b"));
+        for data in ["null", "[]", "[\"a\"]", "\"a\"", "{}", r#"{"token":7}"#, r#"{"token":null}"#] {
+            assert_eq!(refresh(data), Err(Malformed), "{data}");
+        }
+        assert_eq!(ClientFrame::parse(br#"{"event":"refresh"}"#).unwrap().refresh(), Err(Malformed));
+    }
+
+    #[test]
     fn nesting_does_not_exhaust_the_stack() {
         let deep = format!(r#"{{"event":"x","data":{}{}}}"#, "[".repeat(50_000), "]".repeat(50_000));
         assert!(ClientFrame::parse(deep.as_bytes()).is_ok());
@@ -149,7 +200,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            let _ = ClientFrame::parse(&bytes).map(|frame| (frame.rooms(), frame.authenticate().token));
+            let _ = ClientFrame::parse(&bytes).map(|frame| (frame.rooms(), frame.refresh(), frame.authenticate().token));
         }
     }
 }

@@ -11,6 +11,10 @@ pub mod event {
     pub const HEARTBEAT: &str = "heartbeat";
     pub const JOIN: &str = "join";
     pub const LEAVE: &str = "leave";
+    /// The client's next token, `{token}`: the session is to outlive the one that it began with.
+    pub const REFRESH: &str = "refresh";
+    /// The token was taken; data as [`crate::refresh::Refreshed`].
+    pub const REFRESHED: &str = "refreshed";
     /// Pushes may have been missed; `{reason}`. The client reads the REST list again.
     pub const RESYNC: &str = "resync";
     /// This edge is draining; `{afterMs}`.
@@ -30,6 +34,12 @@ pub mod error {
     pub const AUTHENTICATION_ERROR: &str = "Authentication error";
     pub const HANDSHAKE_FAILED: &str = "Encryption handshake failed";
     pub const DECRYPTION_FAILED: &str = "Decryption failed";
+    /// The token of `refresh` was refused. This and the next two leave the session as it was.
+    pub const REFRESH_FAILED: &str = "Refresh failed";
+    /// The token of `refresh` could not be checked.
+    pub const REFRESH_ERROR: &str = "Refresh error";
+    /// The token of `refresh` is good, and another user's.
+    pub const REFRESH_OTHER_USER: &str = "Refresh failed: another user's token";
 }
 
 /// `{"event":…,"data":…}`, or without `data` when there is none. `data` is taken over to the byte.

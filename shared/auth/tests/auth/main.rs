@@ -5,5 +5,6 @@
 mod issuer;
 mod jwk_sets;
 mod keys;
+mod permissions;
 mod refusals;
 mod vectors;
