@@ -6,7 +6,7 @@
 //! | `GET /.well-known/jwks.json` | the development issuer's JWK set |
 //! | `GET /demo/settings` | `{streamPath, basePath, version, embedded}` |
 //! | `GET /demo/people` | `[{id, name, role, merchants: [{id, name}]}]` |
-//! | `POST /demo/sign-in` `{userId}` | `{token, expiresAt, person}` |
+//! | `POST /demo/sign-in` `{userId}` | `{token, expiresAt, person}`; `operator` may manage clients |
 //! | `POST /demo/payments` | 202 `{eventId}`: a record has been produced to the topic |
 //!
 //! Anybody may sign in as anybody, so other web pages must be kept out: bodies must be

@@ -36,7 +36,7 @@ export async function openWindow(browser, url) {
     document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
       window.policyViolations.push(`${violatedDirective}: ${blockedURI}`));
   });
-  await page.goto(url);
+  if (url !== undefined) await page.goto(url);
   const get = (id) => page.getByTestId(id);
   return {
     page, context, get,

@@ -51,7 +51,7 @@ const TAG: &str = "Documentation";
     path = "/doc/openapi.json",
     tag = TAG,
     operation_id = "getOpenApiDocument",
-    responses((status = 200, description = "This document", content_type = "application/json", body = serde_json::Value))
+    responses((status = 200, description = "This document", content_type = "application/json", body = BTreeMap<String, serde_json::Value>))
 )]
 async fn openapi_json(document: Bytes) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")], document)

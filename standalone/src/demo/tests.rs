@@ -136,6 +136,14 @@ async fn signing_in_gives_a_token_that_the_published_keys_verify() {
     let expires_at = signal_wire::timestamp::parse(body["expiresAt"].as_str().unwrap()).unwrap();
     assert_eq!(Some(expires_at.unix_timestamp()), principal.expires_at);
 
+    let request =
+        HttpRequest::post("/demo/sign-in").header("host", "localhost").header("content-type", "application/json");
+    let operator = send(self::demo(), request, r#"{"userId":"operator"}"#).await.json();
+    assert_eq!(
+        operator["person"],
+        json!({ "id": "operator", "name": "Operator", "role": "Operator", "merchants": [] })
+    );
+
     let jwks = fetch("/.well-known/jwks.json").await.json();
     assert_eq!(jwks["keys"][0]["alg"], "ES256");
     assert_eq!(jwks["keys"][0].as_object().unwrap().len(), 7, "nothing private: {jwks}");

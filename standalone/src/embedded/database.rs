@@ -8,7 +8,7 @@ use std::path::Path;
 use signal_service::Secret;
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use super::people::{PEOPLE, Person};
+use super::people::{Person, everybody};
 
 const ROLE: &str = r#"
 INSERT INTO "Role" (id, identifier, name, priority) VALUES (?1, ?2, ?3, ?4)
@@ -35,7 +35,7 @@ pub fn url(file: &Path) -> Secret {
 pub async fn seed_people(file: &Path, domain: &str) -> Result<(), sqlx::Error> {
     let mut connection = SqliteConnectOptions::new().filename(file).connect().await?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    for person in &PEOPLE {
+    for person in everybody() {
         seed_person(&mut transaction, person, domain).await?;
     }
     transaction.commit().await?;

@@ -137,7 +137,7 @@ mod tests {
     use signal_auth::{ClaimsCipher, JwkSetClient, Verifier};
 
     use super::*;
-    use crate::embedded::people::PEOPLE;
+    use crate::embedded::people::everybody;
 
     fn settings() -> AuthSettings {
         AuthSettings {
@@ -168,7 +168,7 @@ mod tests {
             let issuer = Issuer::open(&dir, &settings).unwrap();
             let keys = Arc::new(JwkSetClient::fixed(issuer.key_set()));
             let verifier = Verifier::new(settings.verifier_settings(), keys);
-            for person in &PEOPLE {
+            for person in everybody() {
                 let principal = verifier.verify(&issuer.token(person, now())).await.unwrap();
                 assert_eq!(principal.user_id.text(), person.id);
                 assert_eq!(principal.roles[0].identifier, person.role.identifier);

@@ -1,4 +1,4 @@
-//! The demo's cast: three people, two merchants.
+//! The demo's cast: three people at two merchants whom the page offers, and an operator for the API.
 
 use serde::Serialize;
 
@@ -30,15 +30,26 @@ pub const MERCHANTS: [Merchant; 2] = [CAFE, BAKERY];
 
 const OWNER: Role = Role { id: "demo-role-owner", identifier: "owner", name: "Owner", priority: 100 };
 const CASHIER: Role = Role { id: "demo-role-cashier", identifier: "cashier", name: "Cashier", priority: 20 };
+/// The platform's role of those who may do everything.
+const SUPER_ADMIN: Role =
+    Role { id: "demo-role-super-admin", identifier: "super-admin", name: "Operator", priority: 1000 };
 
+/// Whom the page offers to sign in as.
 pub const PEOPLE: [Person; 3] = [
     Person { id: "user-lan", name: "Lan", role: OWNER, merchants: &[CAFE, BAKERY] },
     Person { id: "user-minh", name: "Minh", role: CASHIER, merchants: &[CAFE] },
     Person { id: "user-thao", name: "Thảo", role: CASHIER, merchants: &[BAKERY] },
 ];
 
+/// Who may manage connected clients; at no merchant, so that no payment is theirs.
+pub const OPERATOR: Person = Person { id: "operator", name: "Operator", role: SUPER_ADMIN, merchants: &[] };
+
+pub fn everybody() -> impl Iterator<Item = &'static Person> {
+    PEOPLE.iter().chain([&OPERATOR])
+}
+
 pub fn person(id: &str) -> Option<&'static Person> {
-    PEOPLE.iter().find(|person| person.id == id)
+    everybody().find(|person| person.id == id)
 }
 
 pub fn merchant(id: &str) -> Option<&'static Merchant> {
