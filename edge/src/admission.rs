@@ -1,17 +1,19 @@
-//! Who is let in: how many at once, how many from one address.
+//! Who is let in: from which pages, how many at once, how many from one address.
 //!
 //! | limit | where it holds | past it |
 //! |---|---|---|
 //! | `SIGNAL_MAX_HANDSHAKES`: connections that are no authenticated client | before `accept` | waits in the kernel |
 //! | `SIGNAL_MAX_CONNECTIONS`: WebSockets | at the upgrade | 503 |
 //! | `SIGNAL_MAX_CONNECTIONS_PER_IP` | at `accept`; behind a trusted proxy at the upgrade | 429 |
+//! | `SIGNAL_ALLOWED_ORIGINS` | at the upgrade | 403 |
 
 mod addresses;
 mod proxies;
 
 use std::{net::IpAddr, sync::Arc};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header::ORIGIN};
+use signal_service::settings::AllowedOrigins;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::addresses::Addresses;
@@ -26,6 +28,7 @@ pub(crate) struct Admission {
     streams: Arc<Semaphore>,
     addresses: Arc<Addresses>,
     proxies: TrustedProxies,
+    origins: AllowedOrigins,
 }
 
 /// Why a connection is not let in. The label under which it is counted is its name.
@@ -35,6 +38,8 @@ pub(crate) enum NotAdmitted {
     Full,
     #[error("Too many connections from this address")]
     Address,
+    #[error("Pages of this origin are not allowed")]
+    Origin,
 }
 
 impl NotAdmitted {
@@ -42,6 +47,7 @@ impl NotAdmitted {
         match self {
             Self::Full => "full",
             Self::Address => "address",
+            Self::Origin => "origin",
         }
     }
 
@@ -49,6 +55,7 @@ impl NotAdmitted {
         match self {
             Self::Full => StatusCode::SERVICE_UNAVAILABLE,
             Self::Address => StatusCode::TOO_MANY_REQUESTS,
+            Self::Origin => StatusCode::FORBIDDEN,
         }
     }
 }
@@ -61,6 +68,7 @@ impl Admission {
             streams: semaphore(settings.max_connections),
             addresses: Addresses::new(settings.max_connections_per_ip),
             proxies: settings.trusted_proxies.clone(),
+            origins: settings.cors.allowed_origins.clone(),
         }
     }
 
@@ -85,6 +93,12 @@ impl Admission {
     /// The place of a client behind a proxy among those of its address.
     pub(crate) fn forwarded(&self, peer: IpAddr, headers: &HeaderMap) -> Result<Slot, NotAdmitted> {
         self.addresses.take(self.proxies.client(peer, headers)).ok_or(NotAdmitted::Address)
+    }
+
+    /// Browsers always name the page's origin, and nothing else has to (RFC 6455, 10.2).
+    pub(crate) fn origin(&self, headers: &HeaderMap) -> Result<(), NotAdmitted> {
+        let allowed = |origin: &HeaderValue| self.origins.allows(origin.to_str().unwrap_or_default());
+        if headers.get_all(ORIGIN).iter().all(allowed) { Ok(()) } else { Err(NotAdmitted::Origin) }
     }
 
     pub(crate) fn stream(&self) -> Result<OwnedSemaphorePermit, NotAdmitted> {

@@ -118,7 +118,8 @@ impl Edge {
             permissions: Arc::clone(&self.permissions),
         };
         let stream = Router::new().route(&self.shared.settings.stream_path, any(upgrade::refuse));
-        rest::finish(stream.merge(clients::router(base_path, clients)).merge(doc::router(base_path)))
+        let routes = stream.merge(clients::router(base_path, clients)).merge(doc::router(base_path));
+        rest::finish_for(routes, &self.shared.settings.cors.allowed_origins)
     }
 
     /// Authenticated clients.

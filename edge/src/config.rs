@@ -7,7 +7,10 @@ use signal_bus::redis::Mode;
 use signal_seal::identity::{IdentityKey, IdentityKeyError};
 use signal_service::{
     Secret,
-    settings::{BackplaneSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings, values},
+    settings::{
+        BackplaneSettings, CorsSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings,
+        values,
+    },
 };
 
 use crate::{admission::TrustedProxies, rooms::JoinableRooms, session::machine::PlaintextInbound};
@@ -47,6 +50,9 @@ pub struct StreamSettings {
     /// user, a `*` at the end for anything.
     #[arg(long, env = "SIGNAL_JOINABLE_ROOMS", value_name = "PATTERNS", default_value = "", value_parser = joinable_rooms)]
     pub joinable_rooms: JoinableRooms,
+
+    #[command(flatten)]
+    pub cors: CorsSettings,
 
     /// Whether a session ends when its token expires.
     #[arg(long, env = "SIGNAL_TOKEN_EXPIRY", value_name = "POLICY", value_enum, default_value_t)]

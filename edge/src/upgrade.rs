@@ -1,6 +1,6 @@
 //! The request that turns a connection into a WebSocket (RFC 6455, 4.2).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, response::IntoResponse};
 use hyper::{
@@ -21,6 +21,9 @@ use crate::{
     app::Shared,
     metrics, session,
 };
+
+/// How soon whoever was one too many may try again.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Answers a request to become a WebSocket. The session begins once the answer is written, as a task of its own. `None`
 /// leaves the answer to [`refuse`]: the request is no upgrade, or is not admitted.
@@ -58,6 +61,7 @@ pub(crate) struct Admitted {
 }
 
 fn admit(shared: &Shared, request: &Request<Incoming>, arrival: &Arrival) -> Result<Admitted, NotAdmitted> {
+    shared.admission.origin(request.headers())?;
     let mut permits = arrival.permits.lock();
     let needs_slot = permits.as_ref().is_some_and(|permits| permits.slot.is_none());
     let forwarded = needs_slot.then(|| shared.admission.forwarded(arrival.peer, request.headers()));
@@ -79,7 +83,12 @@ fn take_socket(upgraded: Upgraded) -> (TcpStream, Vec<u8>) {
 pub(crate) async fn refuse(request: axum::extract::Request) -> Response<Body> {
     if let Some(refusal) = request.extensions().get::<NotAdmitted>() {
         metrics::not_admitted(refusal.label());
-        return RestError::new(refusal.status(), refusal.to_string()).into_response();
+        let error = RestError::new(refusal.status(), refusal.to_string());
+        return match refusal {
+            NotAdmitted::Full | NotAdmitted::Address => error.retry_after(RETRY_AFTER),
+            NotAdmitted::Origin => error,
+        }
+        .into_response();
     }
     metrics::upgrade_refused();
     let message = "This is a WebSocket endpoint: ask for an upgrade, with Sec-WebSocket-Version 13";

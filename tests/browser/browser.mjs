@@ -19,28 +19,51 @@ export const launch = (executablePath) =>
   // Root has no sandbox to put Chromium in; on CI everything runs as root.
   chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
 
-/** A window of its own, with cookies and storage of its own, in which `problems` gathers what nobody should see. */
-export async function openWindow(browser, url) {
+// The page asks for identity keys to pin; an edge that has none says so with a 404.
+const IDENTITY = /\/identity$/;
+
+/**
+ * A window of its own, with cookies and storage of its own, in which `problems` gathers what nobody should see.
+ * `prepare` gets the page before it loads.
+ */
+export async function openWindow(browser, url, prepare = async () => {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
   const problems = [];
   page.on('console', (message) => {
+    if (IDENTITY.test(message.location().url)) return;
     if (['error', 'warning'].includes(message.type())) problems.push(`console: ${message.text()}`);
   });
   page.on('pageerror', (error) => problems.push(`uncaught: ${error.message}`));
   page.on('requestfailed', (request) => problems.push(`failed: ${request.url()} ${request.failure()?.errorText}`));
-  page.on('response', (answer) => { if (answer.status() >= 400) problems.push(`${answer.status()}: ${answer.url()}`); });
+  page.on('response', (answer) => {
+    if (answer.status() === 404 && IDENTITY.test(answer.url())) return;
+    if (answer.status() >= 400) problems.push(`${answer.status()}: ${answer.url()}`);
+  });
   await page.addInitScript(() => {
     window.policyViolations = [];
     document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
       window.policyViolations.push(`${violatedDirective}: ${blockedURI}`));
   });
+  await prepare(page);
   if (url !== undefined) await page.goto(url);
   const get = (id) => page.getByTestId(id);
+  const connected = () => page.locator('[data-testid="connection-state"][data-state="connected"]').waitFor();
   return {
     page, context, get,
-    connected: () => page.locator('[data-testid="connection-state"][data-state="connected"]').waitFor(),
+    connected,
+    /** What the connection negotiated: protocol and whether the edge's identity was proven. */
+    negotiated: async () => {
+      await connected();
+      const { protocol, identity } = await get('connection').evaluate((card) => ({ ...card.dataset }));
+      return { protocol: Number(protocol), proven: identity === 'proven' };
+    },
+    /** Chooses the newest sealed frame of the event in the inspector. */
+    inspect: async (event) => {
+      await page.locator(`[data-testid="inspector-row"][data-sealed="true"][data-event$="${event}"]`).first().click();
+      return { sealed: await get('inspector-sealed').innerText(), plain: await get('inspector-plain').innerText() };
+    },
     unread: async () => Number(await get('bell').getAttribute('data-unread')),
     notifications: () => get('notification').evaluateAll((items) => items.map((item) => item.dataset.eventId)),
     problems: async () => [...problems, ...(await page.evaluate(() => window.policyViolations)).map((one) => `policy: ${one}`)],

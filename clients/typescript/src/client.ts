@@ -3,7 +3,7 @@ import { requireSupport, Timer } from './environment.js';
 import { asSignalError, SignalError } from './errors.js';
 import { CLIENT_EVENTS, type ClientEvents, Emitter, type Listener, type Meta, type SignalEvents, type Unsubscribe } from './events.js';
 import { type Settings, settle, type SignalOptions } from './options.js';
-import { errorMessage, type Message, PROTOCOL, reconnectDelay, refreshedUntil, resyncReason } from './protocol.js';
+import { errorMessage, type Message, reconnectDelay, refreshedUntil, resyncReason } from './protocol.js';
 import { type End, planRetry } from './retry.js';
 import { inFrames, Rooms } from './rooms.js';
 import { KeyAgreement, SUITE } from './seal.js';
@@ -116,11 +116,14 @@ export class SignalClient<Events extends object = Record<never, never>> {
 
   async #open(): Promise<void> {
     const epoch = ++this.#epoch;
-    const { clock, url, openTimeoutMs, handshakeTimeoutMs, heartbeatMs } = this.#settings;
+    const { clock, url, protocol, pins, openTimeoutMs, handshakeTimeoutMs, heartbeatMs } = this.#settings;
     this.#retry.clear();
     this.#become({ name: 'connecting', attempt: this.#failures + 1 });
     try {
       const WebSocket = requireSupport(this.#settings.WebSocket);
+      // A pin that can never match is found before anybody is told a token.
+      await pins?.keys();
+      if (epoch !== this.#epoch) return;
       const token = await this.#askForToken();
       if (epoch !== this.#epoch) return;
       if (token === undefined) return this.#lost({ code: CLOSE.ABNORMAL, reason: 'No token to connect with' });
@@ -129,7 +132,7 @@ export class SignalClient<Events extends object = Record<never, never>> {
       if (epoch !== this.#epoch) return;
       this.#token = token;
       this.#sameToken = 'present';
-      const options = { url, token, agreement, WebSocket, clock, openTimeoutMs, handshakeTimeoutMs, heartbeatMs };
+      const options = { url, token, offer: { agreement, protocol, pins }, WebSocket, clock, openTimeoutMs, handshakeTimeoutMs, heartbeatMs };
       this.#session = new Session(options, {
         authenticating: () => this.#become({ name: 'authenticating', attempt: this.#failures + 1 }),
         connected: (opening) => this.#connected(opening),
@@ -166,13 +169,13 @@ export class SignalClient<Events extends object = Record<never, never>> {
   }
 
   #connected(opening: Opening): void {
-    const { openMs, handshakeMs, clientId, userId, edgeTime } = opening;
+    const { openMs, handshakeMs, clientId, userId, edgeTime, protocol, identity } = opening;
     const since = this.#settings.clock.now();
     const edgeNow = Date.parse(edgeTime);
     this.#edgeClockAhead = Number.isNaN(edgeNow) ? 0 : edgeNow - since;
     this.#announcedAt = undefined;
     this.#wentOffline = false;
-    const negotiated = { protocol: PROTOCOL, ...SUITE };
+    const negotiated = { protocol, ...SUITE, identity };
     const epoch = this.#epoch;
     const returned = this.#wasConnected;
     this.#wasConnected = true;
@@ -214,7 +217,8 @@ export class SignalClient<Events extends object = Record<never, never>> {
     if (expiresAt === undefined) return this.#problem(new SignalError('malformed-frame', '`refreshed` carries no expiry'));
     this.#token = this.#pendingToken ?? this.#token;
     this.#pendingToken = undefined;
-    this.#scheduleRenewal();
+    if (expiresAt === null) this.#renewal.clear();
+    else this.#scheduleRenewal();
     this.#emit('refreshed', { expiresAt }, meta);
   }
 
@@ -288,7 +292,7 @@ export class SignalClient<Events extends object = Record<never, never>> {
 
   #problem(error: SignalError): void {
     this.#emit('error', error);
-    // A push that does not open is a push that was missed.
+    // A push that does not open is a push that was missed. In v2 it ends the connection, and the next one tells.
     if (error.kind === 'undecryptable') this.#emit('resync', { reason: 'undecryptable' });
   }
 

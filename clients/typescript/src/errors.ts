@@ -4,8 +4,12 @@ export type SignalErrorKind =
   | 'edge'
   /** A frame that is not what the protocol allows at this point. It was dropped. */
   | 'malformed-frame'
-  /** A sealed frame that does not open under this connection's key. It was dropped. */
+  /** A sealed frame of v1 that does not open under this connection's key. It was dropped. */
   | 'undecryptable'
+  /** What came in v2 is not the next frame that the edge sealed: dropped, doubled, moved, changed, or in the clear on its way. The connection was given up. */
+  | 'violation'
+  /** The edge did not prove to be one whose key is pinned. Nothing was sent to it but `authenticate`. */
+  | 'identity'
   /** The edge's half of the key agreement could not be used. */
   | 'handshake'
   /** The application's token function failed or had nothing new to offer. */

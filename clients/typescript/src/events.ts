@@ -49,7 +49,7 @@ export interface ClientEvents {
   /** The edge is draining; the client moves by itself after that long. */
   reconnect: { readonly afterMs: number };
   /** The edge took a newer token. */
-  refreshed: { readonly expiresAt: string | number };
+  refreshed: { /** `null`: the session never expires. */ readonly expiresAt: string | number | null };
   error: SignalError;
   /** Every application event, also those without a listener of their own. */
   message: { readonly event: string; readonly data: unknown };
@@ -64,7 +64,7 @@ export const CLIENT_EVENTS: ReadonlySet<string> = new Set<keyof ClientEvents>([
 export interface Meta {
   /** This client's clock, in ms since 1970, when the frame reached the socket. */
   readonly receivedAt: number;
-  /** Size of the frame in characters as it came. */
+  /** Size of the frame as it came: characters of a text frame, bytes of a binary one. */
   readonly size: number;
   readonly id?: string;
 }

@@ -7,6 +7,8 @@ export { SignalError, type SignalErrorKind } from './errors.js';
 export type {
   ClientEvents, Listener, Meta, Notification, NotificationsRead, NotificationsUnread, SignalEvents, Unsubscribe,
 } from './events.js';
+export type { Identity, Pin, PublicJwk } from './identity.js';
 export type { FrameRecord } from './inspect.js';
+export type { Protocol } from './protocol.js';
 export { createSeen } from './seen.js';
 export type { ConnectedState, Negotiated, State, WaitingState } from './state.js';

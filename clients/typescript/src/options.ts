@@ -1,5 +1,7 @@
 import { type BackoffOptions, DEFAULT_BACKOFF } from './backoff.js';
 import { type Clock, defaultNetwork, type SocketConstructor, systemClock } from './environment.js';
+import { type Pin, Pins } from './identity.js';
+import type { Protocol } from './protocol.js';
 
 export interface SignalOptions {
   /** `wss://…/stream`. */
@@ -9,6 +11,13 @@ export interface SignalOptions {
    * ahead of each expiry; let it return a current token and it never needs to know why.
    */
   readonly token: string | (() => string | Promise<string>);
+  /** 2, and 1 with an edge that does not know it. `1` asks for 1 only. */
+  readonly protocol?: Protocol;
+  /**
+   * Identity keys of the edge: its JWKs, or the JWK set that `GET {base}/identity` answers, had over
+   * a way that is trusted. With it, an edge that does not prove to hold one of them is refused.
+   */
+  readonly pin?: Pin;
   /** Needed where there is no global WebSocket (Node before 22); the `ws` package fits. */
   readonly WebSocket?: SocketConstructor;
   /** Bounds of the jittered delay between tries: 500 ms doubling to 30 s. */
@@ -32,6 +41,8 @@ export interface Settings {
   readonly url: string;
   readonly token: () => string | Promise<string>;
   readonly fixedToken: boolean;
+  readonly protocol: Protocol;
+  readonly pins: Pins | undefined;
   readonly WebSocket: SocketConstructor | undefined;
   readonly backoff: BackoffOptions;
   readonly heartbeatMs: number;
@@ -43,12 +54,16 @@ export interface Settings {
   readonly random: () => number;
 }
 
+/** Throws TypeError for a pin that is none, or that no edge could ever meet. */
 export function settle(options: SignalOptions): Settings {
-  const { token } = options;
+  const { token, pin, protocol = 2 } = options;
+  if (pin !== undefined && protocol === 1) throw new TypeError('`pin` needs protocol 2: protocol 1 proves no identity');
   return {
     url: options.url,
     token: typeof token === 'function' ? token : () => token,
     fixedToken: typeof token !== 'function',
+    protocol,
+    pins: pin === undefined ? undefined : new Pins(pin),
     WebSocket: options.WebSocket,
     backoff: { ...DEFAULT_BACKOFF, ...options.backoff },
     heartbeatMs: options.heartbeatMs ?? 25_000,

@@ -1,9 +1,10 @@
 import { decodeBase64 } from './base64.js';
 import { SignalError } from './errors.js';
-import { IV_BYTES, PUBLIC_KEY_BYTES, SALT_BYTES, TAG_BYTES } from './seal.js';
+import type { Proof } from './identity.js';
+import { NONCE_BYTES, PUBLIC_KEY_BYTES, SALT_BYTES, TAG_BYTES } from './seal.js';
 
-/** The version of the wire that this client speaks. */
-export const PROTOCOL = 1;
+/** Versions of the wire. 2 is asked for; an edge that does not know it answers in 1. */
+export type Protocol = 1 | 2;
 
 /** Frames above this are answered by the edge with close 1009, which is final; so they are never sent. */
 export const MAX_OUTBOUND_FRAME = 128 * 1024;
@@ -16,6 +17,8 @@ export interface Message {
 
 export interface Envelope {
   readonly iv: Uint8Array<ArrayBuffer>;
+  /** The IV as it came, in base64. */
+  readonly ivText: string;
   readonly ct: Uint8Array<ArrayBuffer>;
 }
 
@@ -26,6 +29,9 @@ export interface Connected {
   readonly time: string;
   readonly serverPublicKey: Uint8Array<ArrayBuffer>;
   readonly salt: Uint8Array<ArrayBuffer>;
+  readonly protocol: Protocol;
+  /** Of v2 only. */
+  readonly proof: Proof;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -55,11 +61,12 @@ export function parseMessage(text: string): Message {
 
 export function parseEnvelope(data: unknown): Envelope {
   if (!isFields(data)) throw malformed('A sealed frame has no envelope');
-  const iv = bytesOf(data['iv']);
-  if (iv?.length !== IV_BYTES) throw malformed('The iv of a sealed frame is not 12 bytes in base64');
+  const { iv: ivText } = data;
+  const iv = bytesOf(ivText);
+  if (typeof ivText !== 'string' || iv?.length !== NONCE_BYTES) throw malformed('The iv of a sealed frame is not 12 bytes in base64');
   const ct = bytesOf(data['ct']);
   if (ct === undefined || ct.length < TAG_BYTES) throw malformed('The ct of a sealed frame is not base64 of a sealed text');
-  return { iv, ct };
+  return { iv, ivText, ct };
 }
 
 export function parseConnected(data: unknown): Connected {
@@ -72,10 +79,13 @@ export function parseConnected(data: unknown): Connected {
   if (serverPublicKey?.length !== PUBLIC_KEY_BYTES) throw malformed('The public key of the edge is not 65 bytes in base64');
   const salt = bytesOf(data['salt']);
   if (salt?.length !== SALT_BYTES) throw malformed('The salt is not 32 bytes in base64');
-  return { id, userId, time, serverPublicKey, salt };
+  const { protocol = 1 } = data;
+  if (protocol !== 1 && protocol !== 2) throw malformed('The edge chose a protocol that does not exist');
+  const proof = { keyId: stringOr(data['keyId'], undefined), signature: stringOr(data['signature'], undefined) };
+  return { id, userId, time, serverPublicKey, salt, protocol, proof };
 }
 
-const stringOr = (value: unknown, otherwise: string): string => (typeof value === 'string' ? value : otherwise);
+const stringOr = <T>(value: unknown, otherwise: T): string | T => (typeof value === 'string' ? value : otherwise);
 
 export const errorMessage = (data: unknown): string =>
   stringOr(isFields(data) ? data['message'] : undefined, 'The edge reported an error');
@@ -89,7 +99,8 @@ export function reconnectDelay(data: unknown): number | undefined {
   return typeof afterMs === 'number' && Number.isFinite(afterMs) && afterMs >= 0 ? afterMs : undefined;
 }
 
-export function refreshedUntil(data: unknown): string | number | undefined {
+/** `null` when the session never expires, `undefined` when the event does not say. */
+export function refreshedUntil(data: unknown): string | number | null | undefined {
   const expiresAt = isFields(data) ? data['expiresAt'] : undefined;
-  return typeof expiresAt === 'string' || typeof expiresAt === 'number' ? expiresAt : undefined;
+  return typeof expiresAt === 'string' || typeof expiresAt === 'number' || expiresAt === null ? expiresAt : undefined;
 }

@@ -1,18 +1,20 @@
+import { type Channel, textOf, type WireData } from './channel.js';
 import { CLOSE } from './close.js';
 import type { Clock, SocketConstructor, SocketLike } from './environment.js';
 import { Timer } from './environment.js';
 import { asSignalError, SignalError } from './errors.js';
 import type { Meta } from './events.js';
-import { type FrameRecord, maskToken } from './inspect.js';
+import { completeHandshake, type Offer } from './handshake.js';
+import type { Identity } from './identity.js';
+import { type Crossing, type FrameRecord, maskToken, recordOf } from './inspect.js';
 import { Lane } from './lane.js';
-import { errorMessage, MAX_OUTBOUND_FRAME, type Message, parseConnected, parseEnvelope, parseMessage } from './protocol.js';
-import { type Cipher, IvSequence, type KeyAgreement } from './seal.js';
+import { errorMessage, MAX_OUTBOUND_FRAME, type Message, parseConnected, parseMessage, type Protocol } from './protocol.js';
 import type { End } from './retry.js';
 
 export interface SessionOptions {
   readonly url: string;
   readonly token: string;
-  readonly agreement: KeyAgreement;
+  readonly offer: Offer;
   readonly WebSocket: SocketConstructor;
   readonly clock: Clock;
   readonly openTimeoutMs: number;
@@ -24,6 +26,8 @@ export interface Opening {
   readonly clientId: string;
   readonly userId: string | number;
   readonly edgeTime: string;
+  readonly protocol: Protocol;
+  readonly identity: Identity;
   readonly openMs: number;
   readonly handshakeMs: number;
 }
@@ -45,9 +49,6 @@ const UNSENT_LIMIT = 1024 * 1024;
 // The edge gives up on a client after 90 s of silence; a heartbeat that is this late was asleep.
 const SILENCE_LIMIT_MS = 90_000;
 
-// Envelope around the ciphertext: names, quotes, the IV and the tag, rounded up.
-const ENVELOPE_OVERHEAD = 128;
-
 /** One socket from opening to end: handshake, sealing, order, heartbeat. Never reused. */
 export class Session {
   readonly #options: SessionOptions;
@@ -61,7 +62,7 @@ export class Session {
   #openedAt = 0;
   #lastBeatAt = 0;
   #unsentAtLastBeat = 0;
-  #cipher: Cipher | undefined;
+  #channel: Channel | undefined;
   #over = false;
   #unchecked = false;
 
@@ -85,19 +86,27 @@ export class Session {
 
   /** `false` when the session cannot take it now. Throws RangeError when it could never be sent. */
   send(message: Message): boolean {
-    const cipher = this.#cipher;
-    if (cipher === undefined || this.#over || this.#socket.bufferedAmount > UNSENT_LIMIT) return false;
+    const channel = this.#channel;
+    if (channel === undefined || this.#over || this.#socket.bufferedAmount > UNSENT_LIMIT) return false;
     const plaintext = JSON.stringify(message);
-    const sealedSize = Math.ceil(new TextEncoder().encode(plaintext).length / 3) * 4 + ENVELOPE_OVERHEAD;
-    if (sealedSize > MAX_OUTBOUND_FRAME) throw new RangeError('A message must fit a frame of 128 KiB when sealed');
-    this.#outbound.add(async () => {
-      const data = await cipher.seal(plaintext);
-      if (this.#over) return;
-      const raw = JSON.stringify({ event: 'encrypted', data });
-      this.#socket.send(raw);
-      this.#inspect({ direction: 'out', at: this.#options.clock.now(), raw, sealed: true, iv: data.iv }, message);
-    });
+    const size = channel.frameSize(new TextEncoder().encode(plaintext).length);
+    if (size > MAX_OUTBOUND_FRAME) throw new RangeError('A message must fit a frame of 128 KiB when sealed');
+    this.#outbound.add(() => this.#put(channel, plaintext, message));
     return true;
+  }
+
+  async #put(channel: Channel, plaintext: string, message: Message): Promise<void> {
+    try {
+      const { data, marks } = await channel.seal(plaintext);
+      if (this.#over) return;
+      this.#socket.send(data);
+      this.#inspect({ direction: 'out', at: this.#options.clock.now(), data, sealed: true, marks }, message);
+    } catch (error) {
+      if (this.#over) return;
+      // A frame that was numbered and did not leave would make every later one undecipherable.
+      this.#hooks.problem(asSignalError(error, 'network', 'A frame could not be sealed and sent'));
+      this.#end({ code: CLOSE.ABNORMAL, reason: 'A frame could not be sent' }, CLOSE.NORMAL);
+    }
   }
 
   /** Ends it from this side; `ended` is called. */
@@ -111,12 +120,13 @@ export class Session {
   }
 
   #authenticate(): void {
-    const { clock, token, agreement, handshakeTimeoutMs } = this.#options;
+    const { clock, token, offer, handshakeTimeoutMs } = this.#options;
     this.#openedAt = clock.now();
-    const message = { event: 'authenticate', data: { type: 'Bearer', token, publicKey: agreement.publicKey } };
+    const asked = offer.protocol === 1 ? {} : { protocol: offer.protocol };
+    const message = { event: 'authenticate', data: { type: 'Bearer', token, publicKey: offer.agreement.publicKey, ...asked } };
     this.#socket.send(JSON.stringify(message));
     const masked = maskToken(message);
-    this.#inspect({ direction: 'out', at: this.#openedAt, raw: JSON.stringify(masked), sealed: false }, masked);
+    this.#inspect({ direction: 'out', at: this.#openedAt, data: JSON.stringify(masked), sealed: false }, masked);
     this.#deadline.set(handshakeTimeoutMs, () => this.#giveUp('The edge did not answer in time'));
     this.#hooks.authenticating();
   }
@@ -126,19 +136,20 @@ export class Session {
     this.#inbound.add(async () => {
       if (this.#over) return;
       try {
-        const raw = typeof data === 'string' ? data : new TextDecoder('utf-8', { fatal: true }).decode(data as ArrayBuffer);
-        if (this.#cipher === undefined) await this.#shake(raw, at);
-        else await this.#open(raw, at, this.#cipher);
+        // `binaryType` is ours, so there is nothing else.
+        const frame = data as WireData;
+        if (this.#channel === undefined) await this.#shake(frame, at);
+        else await this.#open(frame, at, this.#channel);
       } catch (error) {
-        this.#hooks.problem(asSignalError(error, 'malformed-frame', 'A frame could not be handled'));
+        this.#refuse(asSignalError(error, 'malformed-frame', 'A frame could not be handled'));
       }
     });
   }
 
   /** A frame before `connected`: in the clear, and only `connected` and `error` mean something. */
-  async #shake(raw: string, at: number): Promise<void> {
-    const message = parseMessage(raw);
-    this.#inspect({ direction: 'in', at, raw, sealed: false }, message);
+  async #shake(data: WireData, at: number): Promise<void> {
+    const message = parseMessage(textOf(data));
+    this.#inspect({ direction: 'in', at, data, sealed: false }, message);
     if (message.event === 'error') {
       const text = errorMessage(message.data);
       this.#unchecked = text === 'Authentication error';
@@ -147,39 +158,54 @@ export class Session {
     }
     if (message.event !== 'connected') throw new SignalError('malformed-frame', 'Only `connected` and `error` may come before sealing');
     try {
-      const { id, userId, time, serverPublicKey, salt } = parseConnected(message.data);
-      const random = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
-      const cipher = await this.#options.agreement.agree(serverPublicKey, salt, new IvSequence(random));
+      const connected = parseConnected(message.data);
+      const { channel, identity } = await completeHandshake(this.#options.offer, connected);
       if (this.#over) return;
-      this.#cipher = cipher;
+      this.#channel = channel;
       this.#deadline.clear();
       this.#lastBeatAt = this.#options.clock.now();
       this.#scheduleBeat();
       const openMs = this.#openedAt - this.#startedAt;
-      this.#hooks.connected({ clientId: id, userId, edgeTime: time, openMs, handshakeMs: at - this.#openedAt });
+      const { id: clientId, userId, time: edgeTime } = connected;
+      const { protocol } = channel;
+      this.#hooks.connected({ clientId, userId, edgeTime, protocol, identity, openMs, handshakeMs: at - this.#openedAt });
     } catch (error) {
-      this.#hooks.problem(asSignalError(error, 'handshake', 'The key agreement failed'));
-      this.#end({ code: CLOSE.ABNORMAL, reason: 'The key agreement failed' }, CLOSE.PROTOCOL_VIOLATION);
+      const problem = asSignalError(error, 'handshake', 'The key agreement failed');
+      this.#break(problem, problem.kind === 'identity' ? problem.message : 'The key agreement failed');
     }
   }
 
-  async #open(raw: string, at: number, cipher: Cipher): Promise<void> {
-    const outer = parseMessage(raw);
-    // Whoever can put plaintext into the stream is not the edge that holds the key.
-    if (outer.event !== 'encrypted') throw new SignalError('malformed-frame', 'A frame in the clear came after `connected`');
-    const { iv, ct } = parseEnvelope(outer.data);
-    const record = { direction: 'in', at, raw, sealed: true, iv: (outer.data as { iv: string }).iv } as const;
+  async #open(data: WireData, at: number, channel: Channel): Promise<void> {
+    let crossing: Crossing = { direction: 'in', at, data, sealed: false };
     let plaintext: string;
     try {
-      plaintext = await cipher.open(iv, ct);
+      const arrived = channel.open(data);
+      crossing = { ...crossing, sealed: true, marks: arrived.marks };
+      plaintext = await arrived.plaintext;
     } catch (error) {
-      this.#inspect(record, undefined);
+      this.#inspect(crossing);
       throw error;
     }
     if (this.#over) return;
     const message = parseMessage(plaintext);
-    this.#inspect(record, message, plaintext);
-    this.#hooks.message(message, { receivedAt: at, size: raw.length, ...(message.id === undefined ? {} : { id: message.id }) });
+    this.#inspect(crossing, message, plaintext);
+    const size = typeof data === 'string' ? data.length : data.byteLength;
+    this.#hooks.message(message, { receivedAt: at, size, ...(message.id === undefined ? {} : { id: message.id }) });
+  }
+
+  /** A frame that is dropped; or, when nothing after it can be trusted, the end. */
+  #refuse(error: SignalError): void {
+    if (error.kind === 'violation') this.#break(error, 'The sealed stream was broken');
+    else this.#hooks.problem(error);
+  }
+
+  /**
+   * The edge, or whoever speaks in its place, broke the protocol, and is told so. Unlike 4006 that is
+   * said to us this is no verdict over this client: another connection may well be sound.
+   */
+  #break(error: SignalError, reason: string): void {
+    this.#hooks.problem(error);
+    this.#end({ code: CLOSE.ABNORMAL, reason }, CLOSE.PROTOCOL_VIOLATION);
   }
 
   #scheduleBeat(): void {
@@ -226,9 +252,7 @@ export class Session {
     return true;
   }
 
-  #inspect(record: FrameRecord, message: Message | undefined, plaintext?: string): void {
-    if (!this.#hooks.inspecting()) return;
-    if (message === undefined) return this.#hooks.frame(record);
-    this.#hooks.frame({ ...record, event: message.event, plaintext: plaintext ?? JSON.stringify(maskToken(message)) });
+  #inspect(crossing: Crossing, message?: Message, plaintext?: string): void {
+    if (this.#hooks.inspecting()) this.#hooks.frame(recordOf(crossing, message, plaintext));
   }
 }

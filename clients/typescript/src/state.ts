@@ -1,10 +1,13 @@
+import type { Identity } from './identity.js';
+import type { Protocol } from './protocol.js';
 import type { SUITE } from './seal.js';
 
 export interface Negotiated {
-  readonly protocol: number;
+  readonly protocol: Protocol;
   readonly keyAgreement: (typeof SUITE)['keyAgreement'];
   readonly keyDerivation: (typeof SUITE)['keyDerivation'];
   readonly cipher: (typeof SUITE)['cipher'];
+  readonly identity: Identity;
 }
 
 export interface ConnectedState {

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { SignalClient } from '../dist/index.js';
 import { scene, until, URL } from './support.mjs';
+
+// What an application meets is the same whatever the edge speaks.
+const EDGES = [{ speaks: 1 }, { speaks: 2 }];
+const V1 = { speaks: 1 };
 
 const CREATED = 'observation/signal/notification/created';
 
@@ -14,11 +19,14 @@ test('connects, authenticates and tells what was negotiated', async () => {
   assert.deepEqual({ type, token }, { type: 'Bearer', token: 'token-1' });
   assert.equal(Buffer.from(publicKey, 'base64').length, 65);
   assert.equal(Buffer.from(publicKey, 'base64')[0], 4);
-  edge.last.accept({ id: 'client-1', userId: 42 });
+  const id = randomUUID();
+  edge.last.accept({ id, userId: 42 });
   await is('connected');
   const { clientId, userId, negotiated } = signal.state;
-  assert.deepEqual({ clientId, userId }, { clientId: 'client-1', userId: 42 });
-  assert.deepEqual(negotiated, { protocol: 1, keyAgreement: 'ECDH P-256', keyDerivation: 'HKDF-SHA-256', cipher: 'AES-256-GCM' });
+  assert.deepEqual({ clientId, userId }, { clientId: id, userId: 42 });
+  assert.deepEqual(negotiated, {
+    protocol: 2, keyAgreement: 'ECDH P-256', keyDerivation: 'HKDF-SHA-256', cipher: 'AES-256-GCM', identity: { verified: false },
+  });
   assert.deepEqual(names(), ['connecting', 'authenticating', 'connected']);
 });
 
@@ -31,8 +39,8 @@ test('every connection has a key pair of its own', async () => {
   assert.notEqual(s.edge.sockets[0].authenticate.publicKey, s.edge.sockets[1].authenticate.publicKey);
 });
 
-test('messages of mixed sizes are delivered in the order in which they came', async () => {
-  const s = scene();
+for (const edge of EDGES) test(`messages of mixed sizes are delivered in the order in which they came, v${edge.speaks}`, async () => {
+  const s = scene({ edge });
   await s.connected();
   const seen = [];
   s.signal.on('n', ({ n }) => seen.push(n));
@@ -42,14 +50,15 @@ test('messages of mixed sizes are delivered in the order in which they came', as
   assert.deepEqual(seen, [...Array(500).keys()]);
 });
 
-test('what is sent is sealed, leaves in order and repeats no IV', async () => {
-  const s = scene();
+for (const edge of EDGES) test(`what is sent is sealed and leaves in order, v${edge.speaks}`, async () => {
+  const s = scene({ edge });
   await s.connected();
   for (let n = 0; n < 200; n += 1) assert.equal(s.signal.send('n', { n, pad: 'x'.repeat(n % 20 === 0 ? 60_000 : 1) }), true);
   await until(() => s.edge.last.sentEvents('n').length === 200);
   assert.deepEqual(s.edge.last.sentEvents('n').map(({ data }) => data.n), [...Array(200).keys()]);
-  assert.equal(new Set(s.edge.last.ivs).size, 200);
-  assert.ok(s.edge.last.texts.slice(1).every((text) => JSON.parse(text).event === 'encrypted'));
+  assert.equal(new Set(s.edge.last.side.ivs).size, edge.speaks === 1 ? 200 : 0);
+  const sealed = (frame) => (edge.speaks === 1 ? JSON.parse(frame).event === 'encrypted' : frame instanceof ArrayBuffer);
+  assert.ok(s.edge.last.frames.slice(1).every(sealed));
 });
 
 test('a close is heard after everything that came before it', async () => {
@@ -95,18 +104,19 @@ test('an application event cannot pass for one of the client', async () => {
   assert.deepEqual(s.told.messages.map(({ event }) => event), ['state', 'frame', 'message', 'end']);
 });
 
-test('malformed frames are dropped one by one and the next good one is heard', async () => {
-  const s = scene();
+test('malformed frames of v1 are dropped one by one and the next good one is heard', async () => {
+  const s = scene({ edge: V1 });
   await s.connected();
   const socket = s.edge.last;
-  const sealed = socket.sealText('{"event":"forged"}');
+  const { side } = socket;
+  const sealed = side.sealText('{"event":"forged"}');
   const wrong = [
     'not json', 'null', '[]', '{}', '{"event":1}', '{"event":"encrypted"}', '{"event":"encrypted","data":null}',
     '{"event":"encrypted","data":{"iv":"AAAA","ct":"AAAA"}}', JSON.stringify({ event: CREATED, data: { id: 'plaintext' } }),
     JSON.stringify({ event: 'connected', data: {} }), JSON.stringify({ event: 'encrypted', data: { ...sealed, ct: sealed.ct.replace(/^./, (c) => (c === 'A' ? 'B' : 'A')) } }),
-    JSON.stringify({ event: 'encrypted', data: socket.sealText('') }), JSON.stringify({ event: 'encrypted', data: socket.sealText('[]') }),
-    JSON.stringify({ event: 'encrypted', data: socket.sealText('{"event":"connected"}') }),
-    JSON.stringify({ event: 'x', data: socket.sealText('{"event":"not in an `encrypted`"}') }),
+    JSON.stringify({ event: 'encrypted', data: side.sealText('') }), JSON.stringify({ event: 'encrypted', data: side.sealText('[]') }),
+    JSON.stringify({ event: 'encrypted', data: side.sealText('{"event":"connected"}') }),
+    JSON.stringify({ event: 'x', data: side.sealText('{"event":"not in an `encrypted`"}') }),
     Uint8Array.of(0xff, 0xfe).buffer, '['.repeat(50_000),
   ];
   for (const frame of wrong) socket.deliver(frame);
@@ -141,13 +151,21 @@ test('a handshake that cannot be completed ends the socket and is tried again', 
   }
 });
 
-test('binary frames are read as UTF-8 JSON too', async () => {
-  const s = scene();
+test('binary frames of v1 are read as UTF-8 JSON too', async () => {
+  const s = scene({ edge: V1 });
   await s.connected();
-  const envelope = { event: 'encrypted', data: s.edge.last.sealText('{"event":"x","data":"✓"}') };
-  s.edge.last.deliver(new TextEncoder().encode(JSON.stringify(envelope)).buffer);
+  s.edge.last.deliver(new TextEncoder().encode(s.edge.last.side.seal('{"event":"x","data":"✓"}')).buffer);
   await until(() => s.told.messages.length === 1);
   assert.deepEqual(s.told.messages[0], { event: 'x', data: '✓' });
+});
+
+test('a frame that cannot leave ends the connection: those behind it could never be opened', async () => {
+  const s = scene();
+  await s.connected();
+  s.edge.last.send = () => { throw new Error('no more buffers'); };
+  assert.equal(s.signal.send('x'), true);
+  await s.is('waiting');
+  assert.deepEqual(s.told.errors.map(({ kind }) => kind), ['network']);
 });
 
 test('rooms are joined, left, and joined again after a reconnect', async () => {
@@ -166,11 +184,14 @@ test('rooms are joined, left, and joined again after a reconnect', async () => {
   assert.deepEqual(s.edge.last.sentEvents('join')[0].data.rooms, ['early', 'b']);
 });
 
-test('send says whether it was taken and never queues', async () => {
-  const s = scene();
+for (const edge of EDGES) test(`send says whether it was taken and never queues, v${edge.speaks}`, async () => {
+  const s = scene({ edge });
   assert.equal(s.signal.send('x'), false);
   await s.connected();
-  assert.throws(() => s.signal.send('x', 'y'.repeat(100_000)), RangeError);
+  // The most that fits 128 KiB: v2 adds a tag of 16 bytes, v1 a third and an envelope as well.
+  const most = edge.speaks === 1 ? 98_000 : 128 * 1024 - 16 - '{"event":"x","data":""}'.length;
+  assert.throws(() => s.signal.send('x', 'y'.repeat(most + (edge.speaks === 1 ? 1_000 : 1))), RangeError);
+  assert.equal(s.signal.send('x', 'y'.repeat(most)), true);
   s.edge.last.bufferedAmount = 2 * 1024 * 1024;
   assert.equal(s.signal.send('x'), false);
   s.edge.last.bufferedAmount = 0;
@@ -179,8 +200,8 @@ test('send says whether it was taken and never queues', async () => {
   assert.equal(s.signal.send('x'), false);
 });
 
-test('frames can be inspected in both directions and show no token', async () => {
-  const s = scene({ token: () => 'very-secret-token' });
+for (const edge of EDGES) test(`frames can be inspected in both directions and show no token, v${edge.speaks}`, async () => {
+  const s = scene({ edge, token: () => 'very-secret-token' });
   const frames = [];
   s.signal.on('frame', (frame) => frames.push(frame));
   await s.connected();
@@ -188,11 +209,18 @@ test('frames can be inspected in both directions and show no token', async () =>
   s.signal.send('y', 2);
   await until(() => frames.length === 4);
   const [hello, connected, ...sealed] = frames;
-  assert.deepEqual([hello.direction, hello.sealed, hello.event], ['out', false, 'authenticate']);
+  assert.deepEqual([hello.direction, hello.sealed, hello.event, hello.encoding], ['out', false, 'authenticate', 'text']);
   assert.deepEqual([connected.direction, connected.sealed, connected.event], ['in', false, 'connected']);
   assert.deepEqual(sealed.map(({ direction, event, plaintext }) => [direction, event, plaintext]).sort(),
     [['in', 'x', '{"event":"x","data":{"n":1}}'], ['out', 'y', '{"event":"y","data":2}']]);
-  for (const { raw, iv } of sealed) assert.equal(JSON.parse(raw).data.iv, iv);
+  for (const record of sealed) {
+    const bytes = Buffer.from(record.raw, edge.speaks === 1 ? 'utf8' : 'base64');
+    assert.equal(record.size, bytes.length);
+    if (edge.speaks === 1) assert.equal(JSON.parse(record.raw).data.iv, record.iv);
+    else assert.deepEqual([record.encoding, record.counter, bytes.length], ['binary', 0, record.plaintext.length + 16]);
+  }
+  const out = sealed.find(({ direction }) => direction === 'out');
+  assert.equal(out.raw, edge.speaks === 1 ? s.edge.last.frames[1] : Buffer.from(s.edge.last.frames[1]).toString('base64'));
   assert.ok(!JSON.stringify(frames).includes('very-secret-token'));
 });
 

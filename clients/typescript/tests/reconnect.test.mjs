@@ -203,7 +203,7 @@ test('heartbeats are sealed and come well before the edge gives up', async () =>
     s.clock.advance(25_000);
     await until(() => s.edge.last.sentEvents('heartbeat').length === beat);
   }
-  assert.ok(s.edge.last.texts.slice(1).every((text) => text.startsWith('{"event":"encrypted"')));
+  assert.ok(s.edge.last.frames.slice(1).every((frame) => frame instanceof ArrayBuffer));
   assert.equal(s.signal.state.name, 'connected');
 });
 
@@ -271,6 +271,23 @@ test('a token is renewed ahead of its expiry on the open connection', async () =
   assert.equal(s.edge.sockets.length, 1);
 });
 
+test('a session that the edge says never expires is not renewed again', async () => {
+  const jwt = `h.${Buffer.from(JSON.stringify({ exp: Date.parse('2026-11-23T08:10:00.000Z') / 1000 })).toString('base64url')}.s`;
+  let asked = 0;
+  const s = scene({ token: () => `${jwt}${asked++}`, heartbeatMs: 1e9 });
+  const refreshed = [];
+  s.signal.on('refreshed', (data) => refreshed.push(data));
+  await s.connected();
+  await s.signal.refresh();
+  s.edge.last.push('refreshed', {});
+  s.edge.last.push('refreshed', { expiresAt: null });
+  await until(() => refreshed.length === 1);
+  assert.deepEqual(refreshed, [{ expiresAt: null }]);
+  assert.deepEqual(s.told.errors.map(({ kind }) => kind), ['malformed-frame']);
+  s.clock.advance(600_000);
+  assert.equal(asked, 2);
+});
+
 test('nothing of an old connection is heard once a new one began', async () => {
   const s = scene();
   await s.connected();
@@ -281,7 +298,7 @@ test('nothing of an old connection is heard once a new one began', async () => {
   await s.retried();
   s.edge.last.accept();
   await s.is('connected');
-  listener({ data: JSON.stringify({ event: 'encrypted', data: old.sealText('{"event":"ghost"}') }) });
+  listener({ data: old.side.seal('{"event":"ghost"}') });
   s.edge.last.push('real', 1);
   await until(() => s.told.messages.length === 1);
   assert.equal(s.told.messages[0].event, 'real');

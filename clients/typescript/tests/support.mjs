@@ -1,7 +1,7 @@
-// An edge in memory. Its cryptography is Node's own, not the client's, so that the two check each other.
+// An edge in memory, and time that obeys.
 import assert from 'node:assert/strict';
-import { createCipheriv, createDecipheriv, createECDH, hkdfSync, randomBytes, randomUUID } from 'node:crypto';
 import { SignalClient } from '../dist/index.js';
+import { EdgeSide } from './edge.mjs';
 
 export const URL = 'ws://edge.test/stream';
 
@@ -53,25 +53,20 @@ class FakeSocket {
   onclose = null;
   onerror = null;
   closed;
-  #key;
-  #ivCounter = 0n;
-  // The edge's half of the IVs: the first bit is 0.
-  #ivPrefix = randomBytes(4).map((byte, i) => (i === 0 ? byte & 0x7f : byte));
-  ivs = [];
-  texts = [];
-  /** Everything that the client sent, opened. */
+  side;
+  /** Everything that the client sent: as it crossed the wire, and opened. */
+  frames = [];
   sent = [];
 
   constructor(edge, url) {
     this.url = url;
+    this.side = new EdgeSide(edge.options);
     edge.sockets.push(this);
-    edge.onsocket?.(this);
   }
 
-  send(text) {
-    this.texts.push(text);
-    const message = JSON.parse(text);
-    this.sent.push(message.event === 'encrypted' ? this.#open(message.data) : message);
+  send(frame) {
+    this.frames.push(frame);
+    this.sent.push(this.side.protocol === undefined ? JSON.parse(frame) : this.side.open(frame));
   }
   close(code, reason) { this.closed ??= { code, reason }; }
 
@@ -84,40 +79,17 @@ class FakeSocket {
   sentEvents(event) { return this.sent.filter((message) => message.event === event); }
 
   /** The edge's half of the handshake. */
-  accept(override = {}) {
-    const ecdh = createECDH('prime256v1');
-    ecdh.generateKeys();
-    const salt = randomBytes(32);
-    const secret = ecdh.computeSecret(Buffer.from(this.authenticate.publicKey, 'base64'));
-    this.#key = Buffer.from(hkdfSync('sha256', secret, salt, 'ignis-ecdh-p256-aes-256-gcm-v1', 32));
-    this.say({ event: 'connected', data: {
-      id: randomUUID(), userId: 'user-9', time: '2026-11-23T08:00:00.000Z',
-      serverPublicKey: ecdh.getPublicKey('base64'), salt: salt.toString('base64'), ...override,
-    } });
-  }
-
-  sealText(plaintext) {
-    const iv = Buffer.alloc(12);
-    this.#ivPrefix.copy(iv);
-    iv.writeBigUInt64BE(this.#ivCounter++, 4);
-    const cipher = createCipheriv('aes-256-gcm', this.#key, iv);
-    const ct = Buffer.concat([cipher.update(plaintext, 'utf8'), cipher.final(), cipher.getAuthTag()]);
-    return { iv: iv.toString('base64'), ct: ct.toString('base64') };
-  }
-  push(event, data) { this.say({ event: 'encrypted', data: this.sealText(JSON.stringify({ event, data })) }); }
-
-  #open({ iv, ct }) {
-    this.ivs.push(iv);
-    const sealed = Buffer.from(ct, 'base64');
-    const decipher = createDecipheriv('aes-256-gcm', this.#key, Buffer.from(iv, 'base64'));
-    decipher.setAuthTag(sealed.subarray(-16));
-    return JSON.parse(Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()]).toString('utf8'));
-  }
+  accept(override = {}) { this.say(this.side.accept(this.authenticate, override)); }
+  push(event, data) { this.deliver(this.side.seal(JSON.stringify({ event, data }))); }
 }
 
 export class FakeEdge {
   sockets = [];
-  onsocket;
+  options;
+
+  /** As of an `EdgeSide`. */
+  constructor(options) { this.options = options; }
+
   get WebSocket() {
     const edge = this;
     return class extends FakeSocket {
@@ -128,8 +100,8 @@ export class FakeEdge {
 }
 
 /** A client on a fake edge and a manual clock, with everything that it told written down. */
-export function scene(options = {}) {
-  const edge = new FakeEdge();
+export function scene({ edge: edgeOptions, ...options } = {}) {
+  const edge = new FakeEdge(edgeOptions);
   const clock = new ManualClock();
   const network = new EventTarget();
   const signal = new SignalClient({ url: URL, token: () => 'token-1', WebSocket: edge.WebSocket, clock, network, random: () => 0.5, ...options });

@@ -89,6 +89,28 @@ async fn behind_a_trusted_proxy_it_is_the_clients_address_that_counts() {
 }
 
 #[tokio::test]
+async fn pages_of_other_origins_are_refused_and_what_is_no_page_is_not() {
+    let edge = TestEdge::start(&[("SIGNAL_ALLOWED_ORIGINS", "https://shop.example, https://*.shop.example")]).await;
+    for (origin, expected) in [
+        ("Origin: https://shop.example\r\n", 101),
+        ("Origin: https://Till.Shop.example:443\r\n", 101),
+        ("", 101),
+        ("Origin: https://evil.example\r\n", 403),
+        ("Origin: http://shop.example\r\n", 403),
+        ("Origin: null\r\n", 403),
+        ("Origin: https://shop.example\r\nOrigin: https://evil.example\r\n", 403),
+    ] {
+        let before = refused("origin");
+        let (status, body, _) = upgrade(edge.addr, origin).await;
+        assert_eq!(status, expected, "{origin}");
+        if expected == 403 {
+            assert_eq!(body["message"], "Pages of this origin are not allowed");
+            assert!(refused("origin") > before);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_refused_upgrade_can_be_asked_for_again_on_the_same_connection() {
     let edge =
         TestEdge::start(&[("SIGNAL_MAX_CONNECTIONS_PER_IP", "1"), ("SIGNAL_TRUSTED_PROXIES", "127.0.0.1")]).await;

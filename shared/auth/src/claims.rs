@@ -55,8 +55,11 @@ pub fn encrypt(claims: &Map<String, Value>, key: &ClaimsKey, mut iv: impl FnMut(
 
 fn role_text(role: &Value) -> Value {
     match parse_role(role) {
-        Ok(Role { id, identifier, priority }) => Value::String(format!("{id}|{identifier}|{priority}")),
-        Err(_) => role.clone(),
+        // An id with a bar would be read back as a shorter one.
+        Ok(Role { id, identifier, priority }) if !id.contains('|') => {
+            Value::String(format!("{id}|{identifier}|{priority}"))
+        }
+        _ => role.clone(),
     }
 }
 

@@ -41,7 +41,7 @@ impl<'a> ClientFrame<'a> {
 
     /// The payload of `authenticate`.
     pub fn authenticate(&self) -> Authenticate<'a> {
-        self.data.and_then(|data| serde_json::from_str(data.get()).ok()).unwrap_or_default()
+        self.object().unwrap_or_default()
     }
 
     /// The payload of `join` and `leave`.
@@ -158,6 +158,8 @@ mod tests {
         assert_eq!(authenticate.token, None);
         assert_eq!(authenticate.public_key.as_deref(), Some("BA=="));
         assert!(ClientFrame::parse(br#"{"event":"authenticate"}"#).unwrap().authenticate().token.is_none());
+        let list = ClientFrame::parse(br#"{"event":"authenticate","data":["token","BA==","Bearer"]}"#).unwrap();
+        assert!(list.authenticate().token.is_none());
     }
 
     #[test]

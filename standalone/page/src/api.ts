@@ -1,3 +1,5 @@
+import type { Pin, PublicJwk } from 'signal-client';
+
 export interface Settings {
   readonly streamPath: string;
   readonly basePath: string;
@@ -35,9 +37,12 @@ export interface FieldProblem {
 export class ApiError extends Error {
   readonly fields: readonly FieldProblem[];
   readonly requestId: string | undefined;
+  /** `undefined` when there was no answer. */
+  readonly status: number | undefined;
 
-  constructor(message: string, fields: readonly FieldProblem[] = [], requestId?: string) {
+  constructor(message: string, status?: number, fields: readonly FieldProblem[] = [], requestId?: string) {
     super(message);
+    this.status = status;
     this.fields = fields;
     this.requestId = requestId;
   }
@@ -45,6 +50,17 @@ export class ApiError extends Error {
 
 export const readSettings = (): Promise<Settings> => request('/demo/settings');
 export const readPeople = (): Promise<Person[]> => request('/demo/people');
+/** The edge's identity keys, to pin; `undefined` when it has none. */
+export async function readIdentity(basePath: string): Promise<Pin | undefined> {
+  try {
+    const set = await request<{ readonly keys: readonly PublicJwk[] }>(`${basePath}/identity`);
+    return set.keys.length === 0 ? undefined : set;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
 export const signIn = (userId: string): Promise<{ token: string; person: Person }> => request('/demo/sign-in', { userId });
 export const takePayment = (payment: Payment): Promise<{ eventId: string }> => request('/demo/payments', payment);
 
@@ -72,5 +88,5 @@ interface Refusal {
 function refusal(status: number, answer: unknown): ApiError {
   const { message, requestId, details }: Refusal = typeof answer === 'object' && answer !== null ? answer : {};
   const fields = Array.isArray(details?.cause) ? details.cause : [];
-  return new ApiError(message ?? `The server answered ${status}.`, fields, requestId);
+  return new ApiError(message ?? `The server answered ${status}.`, status, fields, requestId);
 }

@@ -1,7 +1,7 @@
-import { type Person, readPeople, readSettings, type Settings } from './api.ts';
+import { type Person, readIdentity, readPeople, readSettings } from './api.ts';
 import { el, fill } from './dom.ts';
 import { restoreTheme } from './theme.ts';
-import { openDesk } from './view/desk.ts';
+import { openDesk, type Place } from './view/desk.ts';
 import { signInScreen } from './view/sign_in.ts';
 
 // Who this tab is. The token is not kept: it is asked for again whenever a connection needs one.
@@ -19,18 +19,18 @@ function forgetPerson(): void {
   history.replaceState(null, '', url);
 }
 
-function show(root: HTMLElement, settings: Settings, people: readonly Person[], person: Person | undefined): void {
+function show(root: HTMLElement, place: Place, people: readonly Person[], person: Person | undefined): void {
   if (person === undefined) {
     document.title = 'Signal';
-    fill(root, signInScreen(people, settings, (chosen) => show(root, settings, people, chosen)));
+    fill(root, signInScreen(people, place.settings, (chosen) => show(root, place, people, chosen)));
     root.querySelector<HTMLElement>('h1')?.focus();
     return;
   }
   sessionStorage.setItem(KEY, person.id);
-  const desk = openDesk(settings, people, person, () => {
+  const desk = openDesk(place, people, person, () => {
     desk.close();
     forgetPerson();
-    show(root, settings, people, undefined);
+    show(root, place, people, undefined);
   });
   fill(root, desk.element);
 }
@@ -38,7 +38,8 @@ function show(root: HTMLElement, settings: Settings, people: readonly Person[], 
 async function start(root: HTMLElement): Promise<void> {
   try {
     const [settings, people] = await Promise.all([readSettings(), readPeople()]);
-    show(root, settings, people, chosenPerson(people));
+    const pin = await readIdentity(settings.basePath);
+    show(root, { settings, pin }, people, chosenPerson(people));
   } catch (error) {
     const again = el('button', { type: 'button', class: 'button', onclick: () => void start(root) }, 'Try again');
     const text = error instanceof Error ? error.message : 'The server did not answer.';

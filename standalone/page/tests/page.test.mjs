@@ -18,6 +18,7 @@ async function load(file) {
 
 const { safeMarkup } = await load('model/safe_html.ts');
 const { Inbox } = await load('model/inbox.ts');
+const { groupedHex, nonceOf } = await load('model/hex.ts');
 const { bytes, duration, initials, listed, money, relativeTime } = await load('model/format.ts');
 
 const text = (value) => ({ nodeType: 3, nodeName: '#text', nodeValue: value, childNodes: [] });
@@ -90,6 +91,19 @@ test('times, durations, sizes and names read as people say them', () => {
   assert.deepEqual([506, 2048].map(bytes), ['506 B', '2.0 KiB']);
   assert.deepEqual(['Linh Trần', 'an', 'Đỗ Thị Mai', ' '].map(initials), ['LT', 'A', 'ĐT', '']);
   assert.deepEqual([[], ['a'], ['a', 'b'], ['a', 'b', 'c']].map(listed), ['', 'a', 'a and b', 'a, b and c']);
+});
+
+test('bytes are shown in groups of four, and of many the beginning', () => {
+  const counting = (length) => Uint8Array.from({ length }, (_, n) => n);
+  assert.deepEqual([0, 1, 4, 9].map((length) => groupedHex(counting(length))), ['', '00', '00010203', '00010203 04050607 08']);
+  const long = groupedHex(counting(5_000));
+  assert.match(long, /^00010203 .* … 904 bytes more …$/);
+  assert.equal(long.split(' … ')[0].replaceAll(' ', '').length, 8_192);
+});
+
+test('the nonce of a frame is its number', () => {
+  assert.equal(nonceOf(0), '00000000 0000000000000000');
+  assert.equal(nonceOf(4_294_967_296), '00000000 0000000100000000');
 });
 
 test('an amount is shown in its currency, and only if it is one', () => {

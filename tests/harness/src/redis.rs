@@ -36,16 +36,10 @@ const START: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Redis {
     port: u16,
-    tls: Option<Tls>,
+    tls_port: Option<u16>,
     password: Option<String>,
     arguments: Vec<String>,
     process: Mutex<Option<Process>>,
-}
-
-#[derive(Debug)]
-struct Tls {
-    port: u16,
-    certificates: Certificates,
 }
 
 impl Server for Redis {
@@ -66,11 +60,8 @@ impl Redis {
     }
 
     /// One whose URL is `rediss://`. A test asks for it with `require!(RedisTls)`.
-    pub async fn launch_with_tls(certificates: Certificates) -> Redis {
-        let mut redis = Redis::reserved();
-        let tls = Tls { port: free_port(), certificates };
-        redis.arguments.extend(tls.certificates.server_arguments(tls.port));
-        redis.tls = Some(tls);
+    pub async fn launch_with_tls(certificates: &Certificates) -> Redis {
+        let redis = Redis::reserved().with_tls(certificates);
         redis.start().await;
         redis
     }
@@ -86,7 +77,14 @@ impl Redis {
             ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"].map(str::to_owned).into();
         arguments.extend(["--port".to_owned(), port.to_string(), "--dir".to_owned(), path(&dir)]);
         arguments.extend(options.iter().map(|&option| option.to_owned()));
-        Redis { port, tls: None, password: None, arguments, process: Mutex::new(None) }
+        Redis { port, tls_port: None, password: None, arguments, process: Mutex::new(None) }
+    }
+
+    fn with_tls(mut self, certificates: &Certificates) -> Redis {
+        let port = free_port();
+        self.arguments.extend(certificates.server_arguments(port));
+        self.tls_port = Some(port);
+        self
     }
 
     /// Where it answers without TLS, which it always does.
@@ -95,10 +93,13 @@ impl Redis {
     }
 
     pub fn url(&self) -> String {
-        match &self.tls {
-            Some(tls) => format!("rediss://127.0.0.1:{}", tls.port),
-            None => format!("redis://127.0.0.1:{}", self.port),
-        }
+        let scheme = if self.tls_port.is_some() { "rediss" } else { "redis" };
+        format!("{scheme}://127.0.0.1:{}", self.service_port())
+    }
+
+    /// The port of its URL.
+    fn service_port(&self) -> u16 {
+        self.tls_port.unwrap_or(self.port)
     }
 
     pub async fn start(&self) {

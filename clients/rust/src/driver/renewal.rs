@@ -162,7 +162,8 @@ impl Renewal {
 
     /// Whether anybody heard it.
     fn answer(&mut self, answer: &Result<Refreshed, RefreshError>) -> bool {
-        self.waiting.drain(..).fold(false, |heard, waiting| waiting.send(answer.clone()).is_ok() || heard)
+        let sent = self.waiting.drain(..).map(|waiting| waiting.send(answer.clone()));
+        sent.filter(Result::is_ok).count() > 0
     }
 }
 

@@ -128,12 +128,12 @@ async fn encrypted_claims_must_decrypt() {
             Value::Object(claims::encrypt(plain.as_object().unwrap(), key, next))
         };
         let right = ClaimsKey::new(cipher, &secret);
-        let token = key.token(
-            "k",
-            &sealed(&right, &and(good(), "roles", json!([{ "id": "1", "identifier": "a|b", "priority": 5 }]))),
-        );
+        let roles = json!([{ "id": "1", "identifier": "a|b", "priority": 5 }, { "id": "2|3", "identifier": "c" }]);
+        let token = key.token("k", &sealed(&right, &and(good(), "roles", roles)));
         let principal = check(&verifier, &token).await.unwrap();
-        assert_eq!((principal.user_id.text(), principal.roles[0].identifier.as_str()), ("user-1", "a|b"));
+        assert_eq!(principal.user_id.text(), "user-1");
+        let names: Vec<_> = principal.roles.iter().map(|role| (role.id.as_str(), role.identifier.as_str())).collect();
+        assert_eq!(names, [("1", "a|b"), ("2|3", "c")], "what a bar could split otherwise stays whole");
 
         let name = right.encrypt("userId");
         for (claims, why) in [

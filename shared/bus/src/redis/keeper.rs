@@ -258,3 +258,37 @@ fn ping(mut sink: PubSubSink) -> Confirmation {
     }
     .boxed()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_are_taken_while_there_is_no_connection() {
+        const REQUESTS: usize = 10 * BATCH;
+        let (requests, inbox) = mpsc::unbounded_channel();
+        let (links, _reader) = mpsc::channel(4);
+        let mut keeper = Keeper::new(Mode::Exact, inbox, links);
+        let mut waits = Vec::new();
+        for number in 0..REQUESTS {
+            let (waiter, confirmed) = oneshot::channel();
+            let _ = requests.send(Request::Acquire(vec!["a".to_owned(), number.to_string()], waiter));
+            let _ = requests.send(Request::Release(vec![number.to_string()]));
+            waits.push(confirmed);
+        }
+        let outage = async {
+            for _ in 0..REQUESTS {
+                yield_now().await;
+            }
+        };
+        assert!(keeper.away(outage).await.is_ok());
+        assert!(keeper.inbox.is_empty());
+        assert_eq!(keeper.holdings.all(), ["a"]);
+        assert!(waits.iter_mut().all(|confirmed| confirmed.try_recv().is_err()));
+
+        drop(requests);
+        assert!(keeper.away(std::future::pending::<()>()).await.is_err(), "nobody can ask any more");
+    }
+}

@@ -24,7 +24,7 @@ pub(super) struct Node {
 }
 
 /// What a server did instead of serving. Redis's answers and the system's do not repeat credentials.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("Redis at {endpoint}: {cause}")]
 pub(super) struct NodeError {
     pub(super) endpoint: Endpoint,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use redis::{Pipeline, RedisError, aio::MultiplexedConnection};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
@@ -23,17 +23,19 @@ struct State {
     nodes: Nodes,
     current: Option<Current>,
     connections: u64,
+    /// When the last try to connect began that failed.
+    failed: Option<(Instant, PublishError)>,
 }
 
 struct Current {
     number: u64,
-    node: Node,
+    node: Arc<Node>,
     connection: MultiplexedConnection,
     /// Ends with the connection that it watches.
     _watch: Option<AbortOnDropHandle<()>>,
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum PublishError {
     #[error(transparent)]
     NoMaster(#[from] NoMaster),
@@ -45,7 +47,7 @@ pub(super) enum PublishError {
 
 impl Publisher {
     pub(super) fn new(address: &Arc<Address>) -> Arc<Self> {
-        let state = State { nodes: Nodes::new(address), current: None, connections: 0 };
+        let state = State { nodes: Nodes::new(address), current: None, connections: 0, failed: None };
         Arc::new(Self { address: Arc::clone(address), state: Mutex::new(state) })
     }
 
@@ -68,26 +70,32 @@ impl Publisher {
         result.map_err(|cause| PublishError::Failed(node.error(cause)))
     }
 
-    async fn connection(self: &Arc<Self>) -> Result<(u64, Node, MultiplexedConnection), PublishError> {
+    async fn connection(self: &Arc<Self>) -> Result<(u64, Arc<Node>, MultiplexedConnection), PublishError> {
+        let asked = Instant::now();
         let mut state = self.state.lock().await;
         if let Some(Current { number, node, connection, .. }) = &state.current {
-            return Ok((*number, node.clone(), connection.clone()));
+            return Ok((*number, Arc::clone(node), connection.clone()));
         }
-        let mut tries = state.nodes.count();
-        let (node, connection) = loop {
-            tries -= 1;
-            let node = state.nodes.next().await?;
-            match node.connect().await {
-                Ok(connection) => break (node, connection),
-                // Another node of a cluster does as well.
-                Err(_) if tries > 0 => {}
-                Err(error) => return Err(PublishError::NoConnection(error)),
+        // A try that began since then has spoken for this one, too: a crowd must not hang one after the other.
+        if let Some((began, error)) = &state.failed
+            && *began >= asked
+        {
+            return Err(error.clone());
+        }
+        let began = Instant::now();
+        let (node, connection) = match connect(&mut state.nodes).await {
+            Ok(connected) => connected,
+            Err(error) => {
+                state.failed = Some((began, error.clone()));
+                return Err(error);
             }
         };
         state.connections += 1;
         let number = state.connections;
         let watch = state.nodes.move_about().then(|| self.watch(number, node.endpoint.clone()));
-        state.current = Some(Current { number, node: node.clone(), connection: connection.clone(), _watch: watch });
+        let node = Arc::new(node);
+        let (current, of_current) = (Arc::clone(&node), connection.clone());
+        state.current = Some(Current { number, node: current, connection: of_current, _watch: watch });
         Ok((number, node, connection))
     }
 
@@ -108,6 +116,20 @@ impl Publisher {
         let mut state = self.state.lock().await;
         if state.current.as_ref().is_some_and(|current| current.number == number) {
             state.current = None;
+        }
+    }
+}
+
+/// Another node of a cluster does as well: all are tried before it is given up.
+async fn connect(nodes: &mut Nodes) -> Result<(Node, MultiplexedConnection), PublishError> {
+    let mut tries = nodes.count();
+    loop {
+        tries -= 1;
+        let node = nodes.next().await?;
+        match node.connect().await {
+            Ok(connection) => return Ok((node, connection)),
+            Err(_) if tries > 0 => {}
+            Err(error) => return Err(PublishError::NoConnection(error)),
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) const ASK_TIMEOUT: Duration = Duration::from_millis(500);
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why there is no node to connect to: what each server said or did.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("no master {master:?}: {}", Causes(.causes))]
 pub(super) struct NoMaster {
     master: String,

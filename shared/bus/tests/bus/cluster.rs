@@ -69,4 +69,15 @@ async fn a_cluster_behaves_and_outlives_a_node() {
     }
     say(&bus, "b", "elsewhere").await;
     assert_eq!(listener.message().await, heard("b", "elsewhere"));
+    // Whoever comes now begins anywhere, so that some meet the dead node first.
+    for n in 0..10 {
+        say(&self::bus(&cluster.url()), "b", &n.to_string()).await;
+    }
+    let mut said = Vec::new();
+    for _ in 0..10 {
+        said.push(listener.message().await.1.parse::<u32>().unwrap());
+    }
+    // Each came by a connection of its own.
+    said.sort_unstable();
+    assert_eq!(said, (0..10).collect::<Vec<_>>());
 }

@@ -2,15 +2,17 @@
 
 use std::{io::Write, time::Instant};
 
+use futures_util::future::join_all;
 use signal_bus::{
     Bus, BusError,
     redis::{Mode, RedisBus},
 };
 use signal_harness::{Redis, require};
+use tokio::{net::TcpListener, time::timeout};
 
 use crate::{
     behaviour::comes_back,
-    listener::{Listener, heard, publication, say},
+    listener::{Listener, SOON, heard, publication, say},
 };
 
 #[tokio::test]
@@ -18,6 +20,24 @@ async fn a_server_that_comes_back_is_subscribed_to_again() {
     require!(Redis);
     let server = Redis::launch().await;
     comes_back(&RedisBus::new(&server.url(), Mode::Exact).unwrap(), &server).await;
+}
+
+/// Is somebody else at `port`, who hangs up on whoever calls.
+async fn turn_away(port: u16, callers: usize) {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    for _ in 0..callers {
+        drop(timeout(SOON, listener.accept()).await.expect("nobody tries").unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_does_not_wait_one_after_the_other() {
+    // Takes connections and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let bus = RedisBus::new(&format!("redis://{}", silent.local_addr().unwrap()), Mode::Exact).unwrap();
+    let crowd = (0..200).map(|_| async { bus.publish(&[publication("a", "x")]).await.is_err() });
+    let refused = timeout(SOON, join_all(crowd)).await.expect("they queue");
+    assert!(refused.into_iter().all(|refused| refused));
 }
 
 #[tokio::test]
@@ -29,13 +49,11 @@ async fn five_thousand_channels_are_back_soon() {
     let mut listener = Listener::open(&bus).await;
     let names: Vec<String> = (0..CHANNELS).map(|n| format!("ws:user:{n}")).collect();
     listener.channels.acquire(names.clone()).await.unwrap();
-    // Some time away, so that delays have grown: each try is refused at once.
     for _ in 0..3 {
         server.stop().await;
         listener.lost().await;
-        for _ in 0..200 {
-            let _ = bus.publish(&[publication("ws:user:0", "nobody there")]).await;
-        }
+        // So long that delays have grown as far as they do.
+        turn_away(server.port(), 8).await;
         server.start().await;
         let accepting = Instant::now();
         listener.restored().await;

@@ -4,11 +4,11 @@
 use std::{path::Path, process::Command};
 
 use signal_bus::redis::{Mode, RedisBus};
-use signal_harness::{Certificates, Process, Redis, RedisTls, Signal, require};
+use signal_harness::{Certificates, Process, Redis, RedisSentinel, RedisTls, Signal, require};
 
 use crate::{
     behaviour::{behaves, comes_back},
-    listener::{AT_LAST, Listener},
+    listener::{AT_LAST, Listener, heard, say},
 };
 
 const CERTIFICATES: &str = "BUS_TEST_CERTIFICATES";
@@ -18,10 +18,7 @@ async fn a_server_whose_authority_is_trusted() {
     require!(RedisTls);
     #[allow(clippy::disallowed_methods, reason = "how the process that trusts the authority knows that it is that")]
     if let Ok(dir) = std::env::var(CERTIFICATES) {
-        let server = Redis::launch_with_tls(Certificates::at(Path::new(&dir))).await;
-        let bus = RedisBus::new(&server.url(), Mode::Exact).unwrap();
-        behaves(&bus).await;
-        comes_back(&bus, &server).await;
+        with_trust(&Certificates::at(Path::new(&dir))).await;
         return;
     }
     let certificates = Certificates::make();
@@ -29,15 +26,35 @@ async fn a_server_whose_authority_is_trusted() {
     again.args(["--exact", "tls::a_server_whose_authority_is_trusted", "--nocapture"]);
     again.env("SSL_CERT_FILE", certificates.ca_file()).env(CERTIFICATES, certificates.dir());
     let process = Process::spawn("the same test", again, Signal::Kill);
-    let status = process.wait_exit(AT_LAST).await;
+    let status = process.wait_exit(3 * AT_LAST).await;
     let output = process.output_to_its_end();
     assert!(status.success() && output.contains("1 passed"), "{output}");
+}
+
+async fn with_trust(certificates: &Certificates) {
+    let server = Redis::launch_with_tls(certificates).await;
+    let bus = RedisBus::new(&server.url(), Mode::Exact).unwrap();
+    behaves(&bus).await;
+    comes_back(&bus, &server).await;
+    // For a node of a cluster it is the same.
+    let address = server.url().replace("rediss://", "");
+    behaves(&RedisBus::new(&format!("rediss-cluster://{address},{address}"), Mode::Exact).unwrap()).await;
+
+    let redis = RedisSentinel::launch_with_tls(certificates).await;
+    let bus = RedisBus::new(&redis.url(), Mode::Exact).unwrap();
+    let mut listener = Listener::open(&bus).await;
+    listener.acquire(&["a"]).await;
+    redis.master().await.stop().await;
+    listener.lost().await;
+    listener.restored().await;
+    say(&bus, "a", "after").await;
+    assert_eq!(listener.message().await, heard("a", "after"));
 }
 
 #[tokio::test]
 async fn a_server_whose_authority_is_unknown() {
     require!(RedisTls);
-    let server = Redis::launch_with_tls(Certificates::make()).await;
+    let server = Redis::launch_with_tls(&Certificates::make()).await;
     let bus = RedisBus::new(&server.url(), Mode::Exact).unwrap();
     let reason = Listener::begin(&bus).lost().await;
     assert!(reason.starts_with("Redis at 127.0.0.1:") && reason.contains("certificate"), "{reason}");

@@ -76,7 +76,9 @@ pub struct TraceSettings {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Backplane")]
 pub struct BackplaneSettings {
-    /// Redis that sister services publish to, as redis:// URL.
+    /// Redis that sister services publish to: `redis://[user:password@]host[:port][/db]`,
+    /// `redis-cluster://host,host` or `redis-sentinel://host,host/master`, with `rediss` for TLS, which trusts
+    /// the system's roots or those in the file that SSL_CERT_FILE names.
     #[arg(long, env = "SIGNAL_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<Secret>,
 }

@@ -2,14 +2,26 @@
 var ApiError = class extends Error {
   fields;
   requestId;
-  constructor(message, fields = [], requestId) {
+  /** `undefined` when there was no answer. */
+  status;
+  constructor(message, status, fields = [], requestId) {
     super(message);
+    this.status = status;
     this.fields = fields;
     this.requestId = requestId;
   }
 };
 var readSettings = () => request("/demo/settings");
 var readPeople = () => request("/demo/people");
+async function readIdentity(basePath) {
+  try {
+    const set = await request(`${basePath}/identity`);
+    return set.keys.length === 0 ? void 0 : set;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return void 0;
+    throw error;
+  }
+}
 var signIn = (userId) => request("/demo/sign-in", { userId });
 var takePayment = (payment) => request("/demo/payments", payment);
 async function request(path, body) {
@@ -27,7 +39,7 @@ async function request(path, body) {
 function refusal(status, answer) {
   const { message, requestId, details } = typeof answer === "object" && answer !== null ? answer : {};
   const fields = Array.isArray(details?.cause) ? details.cause : [];
-  return new ApiError(message ?? `The server answered ${status}.`, fields, requestId);
+  return new ApiError(message ?? `The server answered ${status}.`, status, fields, requestId);
 }
 
 // src/dom.ts
@@ -246,25 +258,6 @@ function backoffDelay(attempt, random, options = DEFAULT_BACKOFF) {
   return Math.floor(random() * bound);
 }
 
-// ../../clients/typescript/src/options.ts
-function settle(options) {
-  const { token } = options;
-  return {
-    url: options.url,
-    token: typeof token === "function" ? token : () => token,
-    fixedToken: typeof token !== "function",
-    WebSocket: options.WebSocket,
-    backoff: { ...DEFAULT_BACKOFF, ...options.backoff },
-    heartbeatMs: options.heartbeatMs ?? 25e3,
-    openTimeoutMs: options.openTimeoutMs ?? 1e4,
-    handshakeTimeoutMs: options.handshakeTimeoutMs ?? 2e4,
-    stableAfterMs: options.stableAfterMs ?? 1e4,
-    network: options.network ?? defaultNetwork(),
-    clock: options.clock ?? systemClock,
-    random: options.random ?? Math.random
-  };
-}
-
 // ../../clients/typescript/src/base64.ts
 var CANONICAL = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$/;
 var CHUNK = 8192;
@@ -283,54 +276,99 @@ function encodeBase64(bytes2) {
   return btoa(binary);
 }
 
+// ../../clients/typescript/src/identity.ts
+var ECDSA = { name: "ECDSA", namedCurve: "P-256" };
+var SIGNATURE_BYTES = 64;
+var COORDINATE = /^[A-Za-z0-9_-]{43}$/;
+var refused = (what) => new SignalError("identity", what);
+var Pins = class {
+  #points;
+  #imported;
+  /** Throws TypeError for what cannot be a pin: silence would mean an identity that nobody checks. */
+  constructor(pin) {
+    const given = pin;
+    if (isSet(given)) {
+      this.#points = given.keys.filter(isP256).map(pointOf);
+    } else {
+      this.#points = (Array.isArray(given) ? given : [given]).map(pointOf);
+    }
+    if (this.#points.length === 0) throw new TypeError("`pin` holds no public key of P-256");
+  }
+  /** By key id. Rejects with `identity` when a pinned key is not a point of the curve. */
+  keys() {
+    this.#imported ??= Promise.all(this.#points.map(imported)).then((entries) => new Map(entries));
+    return this.#imported;
+  }
+  /** The id of the key that signed; throws `identity` unless a pinned one did. */
+  async verify({ keyId, signature }, transcript) {
+    if (keyId === void 0 || signature === void 0) throw refused("The edge offers no proof of its identity");
+    const key = (await this.keys()).get(keyId);
+    if (key === void 0) throw refused("The edge has an identity key that is not pinned");
+    const bytes2 = decodeBase64(signature);
+    const genuine = bytes2?.length === SIGNATURE_BYTES && await crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, bytes2, transcript);
+    if (!genuine) throw refused("The identity key of the edge did not sign this handshake: somebody stands between");
+    return keyId;
+  }
+};
+var isFields = (value) => typeof value === "object" && value !== null;
+var isSet = (pin) => isFields(pin) && Array.isArray(pin["keys"]);
+var isP256 = (jwk) => isFields(jwk) && jwk["kty"] === "EC" && jwk["crv"] === "P-256";
+function pointOf(jwk) {
+  if (!isP256(jwk)) throw new TypeError("`pin` takes public keys of P-256 as JWK");
+  const { x, y } = jwk;
+  if ("d" in jwk) throw new TypeError("`pin` takes public keys: this one has its private part");
+  if (typeof x !== "string" || typeof y !== "string" || !COORDINATE.test(x) || !COORDINATE.test(y)) {
+    throw new TypeError("A pinned key lacks the coordinates of P-256");
+  }
+  return { x, y };
+}
+async function imported({ x, y }) {
+  try {
+    const jwk = { kty: "EC", crv: "P-256", x, y };
+    return [await thumbprint(x, y), await crypto.subtle.importKey("jwk", jwk, ECDSA, false, ["verify"])];
+  } catch {
+    throw refused("A pinned key is not a point of P-256");
+  }
+}
+async function thumbprint(x, y) {
+  const canonical = new TextEncoder().encode(JSON.stringify({ crv: "P-256", kty: "EC", x, y }));
+  const digest = encodeBase64(new Uint8Array(await crypto.subtle.digest("SHA-256", canonical)));
+  return digest.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
+
+// ../../clients/typescript/src/options.ts
+function settle(options) {
+  const { token, pin, protocol = 2 } = options;
+  if (pin !== void 0 && protocol === 1) throw new TypeError("`pin` needs protocol 2: protocol 1 proves no identity");
+  return {
+    url: options.url,
+    token: typeof token === "function" ? token : () => token,
+    fixedToken: typeof token !== "function",
+    protocol,
+    pins: pin === void 0 ? void 0 : new Pins(pin),
+    WebSocket: options.WebSocket,
+    backoff: { ...DEFAULT_BACKOFF, ...options.backoff },
+    heartbeatMs: options.heartbeatMs ?? 25e3,
+    openTimeoutMs: options.openTimeoutMs ?? 1e4,
+    handshakeTimeoutMs: options.handshakeTimeoutMs ?? 2e4,
+    stableAfterMs: options.stableAfterMs ?? 1e4,
+    network: options.network ?? defaultNetwork(),
+    clock: options.clock ?? systemClock,
+    random: options.random ?? Math.random
+  };
+}
+
 // ../../clients/typescript/src/seal.ts
 var PUBLIC_KEY_BYTES = 65;
 var SALT_BYTES = 32;
-var IV_BYTES = 12;
+var NONCE_BYTES = 12;
 var TAG_BYTES = 16;
 var CURVE = { name: "ECDH", namedCurve: "P-256" };
 var CIPHER = "AES-GCM";
-var INFO = new TextEncoder().encode("ignis-ecdh-p256-aes-256-gcm-v1");
 var SUITE = {
   keyAgreement: "ECDH P-256",
   keyDerivation: "HKDF-SHA-256",
   cipher: "AES-256-GCM"
-};
-var IvSequence = class {
-  #view = new DataView(new ArrayBuffer(IV_BYTES));
-  #next;
-  constructor(random, next = 0n) {
-    this.#view.setUint32(0, random | 2147483648);
-    this.#next = next;
-  }
-  next() {
-    if (this.#next >= 1n << 64n) throw new SignalError("handshake", "The IVs of this connection are used up");
-    this.#view.setBigUint64(4, this.#next);
-    this.#next += 1n;
-    return new Uint8Array(this.#view.buffer.slice(0));
-  }
-};
-var Cipher = class {
-  #key;
-  #ivs;
-  constructor(key, ivs) {
-    this.#key = key;
-    this.#ivs = ivs;
-  }
-  /** The IV is taken before anything is awaited, so concurrent calls never share one. */
-  async seal(plaintext) {
-    const iv = this.#ivs.next();
-    const ct = await crypto.subtle.encrypt({ name: CIPHER, iv }, this.#key, new TextEncoder().encode(plaintext));
-    return { iv: encodeBase64(iv), ct: encodeBase64(new Uint8Array(ct)) };
-  }
-  async open(iv, ct) {
-    try {
-      const plaintext = await crypto.subtle.decrypt({ name: CIPHER, iv }, this.#key, ct);
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(plaintext);
-    } catch {
-      throw new SignalError("undecryptable", "A sealed frame does not open under the key of this connection");
-    }
-  }
 };
 var KeyAgreement = class _KeyAgreement {
   /** The raw uncompressed point in padded base64, as `authenticate` carries it. */
@@ -345,15 +383,11 @@ var KeyAgreement = class _KeyAgreement {
     const point = await crypto.subtle.exportKey("raw", pair.publicKey);
     return new _KeyAgreement(encodeBase64(new Uint8Array(point)), pair.privateKey);
   }
-  /** Throws `handshake` when the peer's key is not a point of the curve. */
-  async agree(peerPublicKey, salt, ivs) {
+  /** What keys are derived from. Throws `handshake` when the peer's key is not a point of the curve. */
+  async agree(peerPublicKey) {
     const secret = await this.#sharedSecret(peerPublicKey);
     try {
-      const material = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveKey"]);
-      const derivation = { name: "HKDF", hash: "SHA-256", salt, info: INFO };
-      const shape = { name: CIPHER, length: 256 };
-      const key = await crypto.subtle.deriveKey(derivation, material, shape, false, ["encrypt", "decrypt"]);
-      return new Cipher(key, ivs);
+      return await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveKey"]);
     } finally {
       new Uint8Array(secret).fill(0);
     }
@@ -368,12 +402,15 @@ var KeyAgreement = class _KeyAgreement {
     }
   }
 };
+function deriveCipherKey(secret, salt, info, usages) {
+  const derivation = { name: "HKDF", hash: "SHA-256", salt, info };
+  return crypto.subtle.deriveKey(derivation, secret, { name: CIPHER, length: 256 }, false, [...usages]);
+}
 
 // ../../clients/typescript/src/protocol.ts
-var PROTOCOL = 1;
 var MAX_OUTBOUND_FRAME = 128 * 1024;
 var malformed = (what) => new SignalError("malformed-frame", what);
-var isFields = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+var isFields2 = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 var bytesOf = (value) => typeof value === "string" ? decodeBase64(value) : void 0;
 function parseMessage(text) {
   let value;
@@ -382,22 +419,23 @@ function parseMessage(text) {
   } catch {
     throw malformed("A frame is not JSON");
   }
-  if (!isFields(value)) throw malformed("A frame is not a JSON object");
+  if (!isFields2(value)) throw malformed("A frame is not a JSON object");
   const { event, data, id } = value;
   if (typeof event !== "string" || event === "") throw malformed("A frame has no event");
   if (id !== void 0 && typeof id !== "string") throw malformed("The id of a frame is not a string");
   return { event, ...data === void 0 ? {} : { data }, ...id === void 0 ? {} : { id } };
 }
 function parseEnvelope(data) {
-  if (!isFields(data)) throw malformed("A sealed frame has no envelope");
-  const iv = bytesOf(data["iv"]);
-  if (iv?.length !== IV_BYTES) throw malformed("The iv of a sealed frame is not 12 bytes in base64");
+  if (!isFields2(data)) throw malformed("A sealed frame has no envelope");
+  const { iv: ivText } = data;
+  const iv = bytesOf(ivText);
+  if (typeof ivText !== "string" || iv?.length !== NONCE_BYTES) throw malformed("The iv of a sealed frame is not 12 bytes in base64");
   const ct = bytesOf(data["ct"]);
   if (ct === void 0 || ct.length < TAG_BYTES) throw malformed("The ct of a sealed frame is not base64 of a sealed text");
-  return { iv, ct };
+  return { iv, ivText, ct };
 }
 function parseConnected(data) {
-  if (!isFields(data)) throw malformed("`connected` carries no data");
+  if (!isFields2(data)) throw malformed("`connected` carries no data");
   const { id, userId, time } = data;
   if (typeof id !== "string" || id === "") throw malformed("`connected` carries no client id");
   if (typeof userId !== "string" && typeof userId !== "number") throw malformed("`connected` carries no user id");
@@ -406,18 +444,21 @@ function parseConnected(data) {
   if (serverPublicKey?.length !== PUBLIC_KEY_BYTES) throw malformed("The public key of the edge is not 65 bytes in base64");
   const salt = bytesOf(data["salt"]);
   if (salt?.length !== SALT_BYTES) throw malformed("The salt is not 32 bytes in base64");
-  return { id, userId, time, serverPublicKey, salt };
+  const { protocol = 1 } = data;
+  if (protocol !== 1 && protocol !== 2) throw malformed("The edge chose a protocol that does not exist");
+  const proof = { keyId: stringOr(data["keyId"], void 0), signature: stringOr(data["signature"], void 0) };
+  return { id, userId, time, serverPublicKey, salt, protocol, proof };
 }
 var stringOr = (value, otherwise) => typeof value === "string" ? value : otherwise;
-var errorMessage = (data) => stringOr(isFields(data) ? data["message"] : void 0, "The edge reported an error");
-var resyncReason = (data) => stringOr(isFields(data) ? data["reason"] : void 0, "unknown");
+var errorMessage = (data) => stringOr(isFields2(data) ? data["message"] : void 0, "The edge reported an error");
+var resyncReason = (data) => stringOr(isFields2(data) ? data["reason"] : void 0, "unknown");
 function reconnectDelay(data) {
-  const afterMs = isFields(data) ? data["afterMs"] : void 0;
+  const afterMs = isFields2(data) ? data["afterMs"] : void 0;
   return typeof afterMs === "number" && Number.isFinite(afterMs) && afterMs >= 0 ? afterMs : void 0;
 }
 function refreshedUntil(data) {
-  const expiresAt = isFields(data) ? data["expiresAt"] : void 0;
-  return typeof expiresAt === "string" || typeof expiresAt === "number" ? expiresAt : void 0;
+  const expiresAt = isFields2(data) ? data["expiresAt"] : void 0;
+  return typeof expiresAt === "string" || typeof expiresAt === "number" || expiresAt === null ? expiresAt : void 0;
 }
 
 // ../../clients/typescript/src/retry.ts
@@ -468,6 +509,198 @@ function* inFrames(names) {
   for (let i = 0; i < names.length; i += ROOMS_PER_FRAME) yield names.slice(i, i + ROOMS_PER_FRAME);
 }
 
+// ../../clients/typescript/src/channel.ts
+var strictUtf8 = new TextDecoder("utf-8", { fatal: true });
+function textOf(data) {
+  if (typeof data === "string") return data;
+  try {
+    return strictUtf8.decode(data);
+  } catch {
+    throw new SignalError("malformed-frame", "A frame is not UTF-8");
+  }
+}
+var ENVELOPE_OVERHEAD = 128;
+var EnvelopeChannel = class {
+  protocol = 1;
+  #cipher;
+  constructor(cipher) {
+    this.#cipher = cipher;
+  }
+  frameSize(plaintextBytes) {
+    return Math.ceil(plaintextBytes / 3) * 4 + ENVELOPE_OVERHEAD;
+  }
+  async seal(plaintext) {
+    const sealed = await this.#cipher.seal(plaintext);
+    const envelope = { event: "encrypted", data: sealed };
+    return { data: JSON.stringify(envelope), marks: { iv: sealed.iv } };
+  }
+  open(data) {
+    const outer = parseMessage(textOf(data));
+    if (outer.event !== "encrypted") throw new SignalError("malformed-frame", "A frame in the clear came after `connected`");
+    const { iv, ct, ivText } = parseEnvelope(outer.data);
+    return { marks: { iv: ivText }, plaintext: this.#cipher.open(iv, ct) };
+  }
+};
+var BinaryChannel = class {
+  protocol = 2;
+  #sealer;
+  #opener;
+  constructor(sealer, opener) {
+    this.#sealer = sealer;
+    this.#opener = opener;
+  }
+  frameSize(plaintextBytes) {
+    return plaintextBytes + TAG_BYTES;
+  }
+  async seal(plaintext) {
+    const { counter, frame } = await this.#sealer.seal(plaintext);
+    return { data: frame, marks: { counter } };
+  }
+  open(data) {
+    if (typeof data === "string") throw new SignalError("violation", "A text frame came after `connected`");
+    const { counter, plaintext } = this.#opener.open(data);
+    return { marks: { counter }, plaintext: plaintext.then(textOf) };
+  }
+};
+
+// ../../clients/typescript/src/seal/v1.ts
+var INFO = new TextEncoder().encode("ignis-ecdh-p256-aes-256-gcm-v1");
+var IvSequence = class {
+  #view = new DataView(new ArrayBuffer(NONCE_BYTES));
+  #next;
+  constructor(random, next = 0n) {
+    this.#view.setUint32(0, random | 2147483648);
+    this.#next = next;
+  }
+  next() {
+    if (this.#next >= 1n << 64n) throw new SignalError("handshake", "The IVs of this connection are used up");
+    this.#view.setBigUint64(4, this.#next);
+    this.#next += 1n;
+    return new Uint8Array(this.#view.buffer.slice(0));
+  }
+};
+var Cipher = class _Cipher {
+  #key;
+  #ivs;
+  constructor(key, ivs) {
+    this.#key = key;
+    this.#ivs = ivs;
+  }
+  static async derive(secret, salt, ivs) {
+    return new _Cipher(await deriveCipherKey(secret, salt, INFO, ["encrypt", "decrypt"]), ivs);
+  }
+  /** The IV is taken before anything is awaited, so concurrent calls never share one. */
+  async seal(plaintext) {
+    const iv = this.#ivs.next();
+    const ct = await crypto.subtle.encrypt({ name: CIPHER, iv }, this.#key, new TextEncoder().encode(plaintext));
+    return { iv: encodeBase64(iv), ct: encodeBase64(new Uint8Array(ct)) };
+  }
+  async open(iv, ct) {
+    try {
+      const plaintext = await crypto.subtle.decrypt({ name: CIPHER, iv }, this.#key, ct);
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(plaintext);
+    } catch {
+      throw new SignalError("undecryptable", "A sealed frame does not open under the key of this connection");
+    }
+  }
+};
+
+// ../../clients/typescript/src/seal/v2.ts
+var utf8 = new TextEncoder();
+var LABEL = utf8.encode("signal-v2");
+async function transcriptOf({ clientPublicKey, serverPublicKey, salt, clientId }) {
+  const seen = joined(LABEL, clientPublicKey, serverPublicKey, salt, clientId);
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", seen));
+}
+function directionKey(secret, salt, transcript, direction) {
+  const info = joined(utf8.encode(`signal-v2 ${direction}`), transcript);
+  return deriveCipherKey(secret, salt, info, [direction === "client->server" ? "encrypt" : "decrypt"]);
+}
+var FrameCounter = class {
+  #next;
+  constructor(next = 0n) {
+    this.#next = next;
+  }
+  /** Throws `handshake` after 2^64 frames rather than use a nonce twice. */
+  take() {
+    if (this.#next >= 1n << 64n) throw new SignalError("handshake", "The nonces of this connection are used up");
+    const nonce = new Uint8Array(NONCE_BYTES);
+    new DataView(nonce.buffer).setBigUint64(4, this.#next);
+    const counter = Number(this.#next);
+    this.#next += 1n;
+    return { counter, nonce };
+  }
+};
+var Sealer = class {
+  #key;
+  #frames;
+  constructor(key, frames = new FrameCounter()) {
+    this.#key = key;
+    this.#frames = frames;
+  }
+  /** The counter is taken before anything is awaited: frames have to leave in the order of the calls. */
+  async seal(plaintext) {
+    const { counter, nonce: iv } = this.#frames.take();
+    return { counter, frame: await crypto.subtle.encrypt({ name: CIPHER, iv }, this.#key, utf8.encode(plaintext)) };
+  }
+};
+var Opener = class {
+  #key;
+  #frames;
+  constructor(key, frames = new FrameCounter()) {
+    this.#key = key;
+    this.#frames = frames;
+  }
+  /** Which frame this has to be is settled by the call; one that does not open is `violation`, and the end. */
+  open(frame) {
+    const { counter, nonce: iv } = this.#frames.take();
+    const plaintext = crypto.subtle.decrypt({ name: CIPHER, iv }, this.#key, frame).catch(() => {
+      throw new SignalError("violation", "A frame is not the next one that the edge sealed");
+    });
+    return { counter, plaintext };
+  }
+};
+function joined(...parts) {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+// ../../clients/typescript/src/handshake.ts
+async function completeHandshake(offer, connected) {
+  if (connected.protocol > offer.protocol) throw new SignalError("handshake", "The edge chose a protocol that was not asked for");
+  return connected.protocol === 1 ? completeV1(offer, connected) : completeV2(offer, connected);
+}
+async function completeV1({ agreement, pins }, { serverPublicKey, salt }) {
+  if (pins !== void 0) throw new SignalError("identity", "The edge answered in protocol v1, which proves no identity");
+  const secret = await agreement.agree(serverPublicKey);
+  const random = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+  const cipher = await Cipher.derive(secret, salt, new IvSequence(random));
+  return { channel: new EnvelopeChannel(cipher), identity: { verified: false } };
+}
+async function completeV2({ agreement, pins }, { id, serverPublicKey, salt, proof }) {
+  const clientPublicKey = decodeBase64(agreement.publicKey);
+  const clientId = uuidBytes(id);
+  if (clientPublicKey === void 0 || clientId === void 0) throw new SignalError("handshake", "The client id is not a UUID");
+  const transcript = await transcriptOf({ clientPublicKey, serverPublicKey, salt, clientId });
+  const identity = pins === void 0 ? { verified: false, ...proof.keyId === void 0 ? {} : { claimedKeyId: proof.keyId } } : { verified: true, keyId: await pins.verify(proof, transcript) };
+  const secret = await agreement.agree(serverPublicKey);
+  const [out, back] = await Promise.all([
+    directionKey(secret, salt, transcript, "client->server"),
+    directionKey(secret, salt, transcript, "server->client")
+  ]);
+  return { channel: new BinaryChannel(new Sealer(out), new Opener(back)), identity };
+}
+var UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+function uuidBytes(id) {
+  if (!UUID.test(id)) return void 0;
+  return Uint8Array.from(id.replaceAll("-", "").match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+}
+
 // ../../clients/typescript/src/inspect.ts
 var MASK = "••••";
 function maskToken(message) {
@@ -475,6 +708,15 @@ function maskToken(message) {
   const carries = message.event === "authenticate" || message.event === "refresh";
   if (!carries || typeof data !== "object" || data === null || !("token" in data)) return message;
   return { ...message, data: { ...data, token: MASK } };
+}
+function recordOf({ direction, at, data, sealed, marks }, message, plaintext) {
+  const record = { direction, at, sealed, ...wireOf(data), ...marks };
+  if (message === void 0) return record;
+  return { ...record, event: message.event, plaintext: plaintext ?? JSON.stringify(maskToken(message)) };
+}
+function wireOf(data) {
+  if (typeof data === "string") return { encoding: "text", raw: data, size: new TextEncoder().encode(data).length };
+  return { encoding: "binary", raw: encodeBase64(new Uint8Array(data)), size: data.byteLength };
 }
 
 // ../../clients/typescript/src/lane.ts
@@ -489,7 +731,6 @@ var Lane = class {
 // ../../clients/typescript/src/session.ts
 var UNSENT_LIMIT = 1024 * 1024;
 var SILENCE_LIMIT_MS = 9e4;
-var ENVELOPE_OVERHEAD = 128;
 var Session = class {
   #options;
   #hooks;
@@ -502,7 +743,7 @@ var Session = class {
   #openedAt = 0;
   #lastBeatAt = 0;
   #unsentAtLastBeat = 0;
-  #cipher;
+  #channel;
   #over = false;
   #unchecked = false;
   /** Throws what the WebSocket constructor throws: an address that can never be opened. */
@@ -523,19 +764,25 @@ var Session = class {
   }
   /** `false` when the session cannot take it now. Throws RangeError when it could never be sent. */
   send(message) {
-    const cipher = this.#cipher;
-    if (cipher === void 0 || this.#over || this.#socket.bufferedAmount > UNSENT_LIMIT) return false;
+    const channel = this.#channel;
+    if (channel === void 0 || this.#over || this.#socket.bufferedAmount > UNSENT_LIMIT) return false;
     const plaintext = JSON.stringify(message);
-    const sealedSize = Math.ceil(new TextEncoder().encode(plaintext).length / 3) * 4 + ENVELOPE_OVERHEAD;
-    if (sealedSize > MAX_OUTBOUND_FRAME) throw new RangeError("A message must fit a frame of 128 KiB when sealed");
-    this.#outbound.add(async () => {
-      const data = await cipher.seal(plaintext);
-      if (this.#over) return;
-      const raw = JSON.stringify({ event: "encrypted", data });
-      this.#socket.send(raw);
-      this.#inspect({ direction: "out", at: this.#options.clock.now(), raw, sealed: true, iv: data.iv }, message);
-    });
+    const size = channel.frameSize(new TextEncoder().encode(plaintext).length);
+    if (size > MAX_OUTBOUND_FRAME) throw new RangeError("A message must fit a frame of 128 KiB when sealed");
+    this.#outbound.add(() => this.#put(channel, plaintext, message));
     return true;
+  }
+  async #put(channel, plaintext, message) {
+    try {
+      const { data, marks } = await channel.seal(plaintext);
+      if (this.#over) return;
+      this.#socket.send(data);
+      this.#inspect({ direction: "out", at: this.#options.clock.now(), data, sealed: true, marks }, message);
+    } catch (error) {
+      if (this.#over) return;
+      this.#hooks.problem(asSignalError(error, "network", "A frame could not be sealed and sent"));
+      this.#end({ code: CLOSE.ABNORMAL, reason: "A frame could not be sent" }, CLOSE.NORMAL);
+    }
   }
   /** Ends it from this side; `ended` is called. */
   end(end) {
@@ -546,12 +793,13 @@ var Session = class {
     this.#finish(CLOSE.NORMAL);
   }
   #authenticate() {
-    const { clock, token, agreement, handshakeTimeoutMs } = this.#options;
+    const { clock, token, offer, handshakeTimeoutMs } = this.#options;
     this.#openedAt = clock.now();
-    const message = { event: "authenticate", data: { type: "Bearer", token, publicKey: agreement.publicKey } };
+    const asked = offer.protocol === 1 ? {} : { protocol: offer.protocol };
+    const message = { event: "authenticate", data: { type: "Bearer", token, publicKey: offer.agreement.publicKey, ...asked } };
     this.#socket.send(JSON.stringify(message));
     const masked = maskToken(message);
-    this.#inspect({ direction: "out", at: this.#openedAt, raw: JSON.stringify(masked), sealed: false }, masked);
+    this.#inspect({ direction: "out", at: this.#openedAt, data: JSON.stringify(masked), sealed: false }, masked);
     this.#deadline.set(handshakeTimeoutMs, () => this.#giveUp("The edge did not answer in time"));
     this.#hooks.authenticating();
   }
@@ -560,18 +808,18 @@ var Session = class {
     this.#inbound.add(async () => {
       if (this.#over) return;
       try {
-        const raw = typeof data === "string" ? data : new TextDecoder("utf-8", { fatal: true }).decode(data);
-        if (this.#cipher === void 0) await this.#shake(raw, at);
-        else await this.#open(raw, at, this.#cipher);
+        const frame = data;
+        if (this.#channel === void 0) await this.#shake(frame, at);
+        else await this.#open(frame, at, this.#channel);
       } catch (error) {
-        this.#hooks.problem(asSignalError(error, "malformed-frame", "A frame could not be handled"));
+        this.#refuse(asSignalError(error, "malformed-frame", "A frame could not be handled"));
       }
     });
   }
   /** A frame before `connected`: in the clear, and only `connected` and `error` mean something. */
-  async #shake(raw, at) {
-    const message = parseMessage(raw);
-    this.#inspect({ direction: "in", at, raw, sealed: false }, message);
+  async #shake(data, at) {
+    const message = parseMessage(textOf(data));
+    this.#inspect({ direction: "in", at, data, sealed: false }, message);
     if (message.event === "error") {
       const text = errorMessage(message.data);
       this.#unchecked = text === "Authentication error";
@@ -580,37 +828,51 @@ var Session = class {
     }
     if (message.event !== "connected") throw new SignalError("malformed-frame", "Only `connected` and `error` may come before sealing");
     try {
-      const { id, userId, time, serverPublicKey, salt } = parseConnected(message.data);
-      const random = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
-      const cipher = await this.#options.agreement.agree(serverPublicKey, salt, new IvSequence(random));
+      const connected = parseConnected(message.data);
+      const { channel, identity } = await completeHandshake(this.#options.offer, connected);
       if (this.#over) return;
-      this.#cipher = cipher;
+      this.#channel = channel;
       this.#deadline.clear();
       this.#lastBeatAt = this.#options.clock.now();
       this.#scheduleBeat();
       const openMs = this.#openedAt - this.#startedAt;
-      this.#hooks.connected({ clientId: id, userId, edgeTime: time, openMs, handshakeMs: at - this.#openedAt });
+      const { id: clientId, userId, time: edgeTime } = connected;
+      const { protocol } = channel;
+      this.#hooks.connected({ clientId, userId, edgeTime, protocol, identity, openMs, handshakeMs: at - this.#openedAt });
     } catch (error) {
-      this.#hooks.problem(asSignalError(error, "handshake", "The key agreement failed"));
-      this.#end({ code: CLOSE.ABNORMAL, reason: "The key agreement failed" }, CLOSE.PROTOCOL_VIOLATION);
+      const problem = asSignalError(error, "handshake", "The key agreement failed");
+      this.#break(problem, problem.kind === "identity" ? problem.message : "The key agreement failed");
     }
   }
-  async #open(raw, at, cipher) {
-    const outer = parseMessage(raw);
-    if (outer.event !== "encrypted") throw new SignalError("malformed-frame", "A frame in the clear came after `connected`");
-    const { iv, ct } = parseEnvelope(outer.data);
-    const record = { direction: "in", at, raw, sealed: true, iv: outer.data.iv };
+  async #open(data, at, channel) {
+    let crossing = { direction: "in", at, data, sealed: false };
     let plaintext;
     try {
-      plaintext = await cipher.open(iv, ct);
+      const arrived = channel.open(data);
+      crossing = { ...crossing, sealed: true, marks: arrived.marks };
+      plaintext = await arrived.plaintext;
     } catch (error) {
-      this.#inspect(record, void 0);
+      this.#inspect(crossing);
       throw error;
     }
     if (this.#over) return;
     const message = parseMessage(plaintext);
-    this.#inspect(record, message, plaintext);
-    this.#hooks.message(message, { receivedAt: at, size: raw.length, ...message.id === void 0 ? {} : { id: message.id } });
+    this.#inspect(crossing, message, plaintext);
+    const size = typeof data === "string" ? data.length : data.byteLength;
+    this.#hooks.message(message, { receivedAt: at, size, ...message.id === void 0 ? {} : { id: message.id } });
+  }
+  /** A frame that is dropped; or, when nothing after it can be trusted, the end. */
+  #refuse(error) {
+    if (error.kind === "violation") this.#break(error, "The sealed stream was broken");
+    else this.#hooks.problem(error);
+  }
+  /**
+   * The edge, or whoever speaks in its place, broke the protocol, and is told so. Unlike 4006 that is
+   * said to us this is no verdict over this client: another connection may well be sound.
+   */
+  #break(error, reason) {
+    this.#hooks.problem(error);
+    this.#end({ code: CLOSE.ABNORMAL, reason }, CLOSE.PROTOCOL_VIOLATION);
   }
   #scheduleBeat() {
     this.#heartbeat.set(this.#options.heartbeatMs, () => this.#beat());
@@ -650,10 +912,8 @@ var Session = class {
     if (tell !== void 0) socket.close(tell === CLOSE.NORMAL || tell >= 3e3 ? tell : CLOSE.NORMAL);
     return true;
   }
-  #inspect(record, message, plaintext) {
-    if (!this.#hooks.inspecting()) return;
-    if (message === void 0) return this.#hooks.frame(record);
-    this.#hooks.frame({ ...record, event: message.event, plaintext: plaintext ?? JSON.stringify(maskToken(message)) });
+  #inspect(crossing, message, plaintext) {
+    if (this.#hooks.inspecting()) this.#hooks.frame(recordOf(crossing, message, plaintext));
   }
 };
 
@@ -763,11 +1023,13 @@ var SignalClient = class {
   }
   async #open() {
     const epoch = ++this.#epoch;
-    const { clock, url, openTimeoutMs, handshakeTimeoutMs, heartbeatMs } = this.#settings;
+    const { clock, url, protocol, pins, openTimeoutMs, handshakeTimeoutMs, heartbeatMs } = this.#settings;
     this.#retry.clear();
     this.#become({ name: "connecting", attempt: this.#failures + 1 });
     try {
       const WebSocket = requireSupport(this.#settings.WebSocket);
+      await pins?.keys();
+      if (epoch !== this.#epoch) return;
       const token = await this.#askForToken();
       if (epoch !== this.#epoch) return;
       if (token === void 0) return this.#lost({ code: CLOSE.ABNORMAL, reason: "No token to connect with" });
@@ -776,7 +1038,7 @@ var SignalClient = class {
       if (epoch !== this.#epoch) return;
       this.#token = token;
       this.#sameToken = "present";
-      const options = { url, token, agreement, WebSocket, clock, openTimeoutMs, handshakeTimeoutMs, heartbeatMs };
+      const options = { url, token, offer: { agreement, protocol, pins }, WebSocket, clock, openTimeoutMs, handshakeTimeoutMs, heartbeatMs };
       this.#session = new Session(options, {
         authenticating: () => this.#become({ name: "authenticating", attempt: this.#failures + 1 }),
         connected: (opening) => this.#connected(opening),
@@ -810,13 +1072,13 @@ var SignalClient = class {
     else this.#lost(end);
   }
   #connected(opening) {
-    const { openMs, handshakeMs, clientId, userId, edgeTime } = opening;
+    const { openMs, handshakeMs, clientId, userId, edgeTime, protocol, identity } = opening;
     const since = this.#settings.clock.now();
     const edgeNow = Date.parse(edgeTime);
     this.#edgeClockAhead = Number.isNaN(edgeNow) ? 0 : edgeNow - since;
     this.#announcedAt = void 0;
     this.#wentOffline = false;
-    const negotiated = { protocol: PROTOCOL, ...SUITE };
+    const negotiated = { protocol, ...SUITE, identity };
     const epoch = this.#epoch;
     const returned = this.#wasConnected;
     this.#wasConnected = true;
@@ -857,7 +1119,8 @@ var SignalClient = class {
     if (expiresAt === void 0) return this.#problem(new SignalError("malformed-frame", "`refreshed` carries no expiry"));
     this.#token = this.#pendingToken ?? this.#token;
     this.#pendingToken = void 0;
-    this.#scheduleRenewal();
+    if (expiresAt === null) this.#renewal.clear();
+    else this.#scheduleRenewal();
     this.#emit("refreshed", { expiresAt }, meta);
   }
   #scheduleRenewal() {
@@ -999,6 +1262,45 @@ var Inbox = class {
   }
   byEvent(eventId) {
     return this.#entries.find((entry) => entry.notification.eventId === eventId);
+  }
+};
+
+// src/model/line.ts
+var Line = class {
+  #make;
+  #listen;
+  #asked = 2;
+  #signal;
+  #subscriptions;
+  constructor(make, listen) {
+    this.#make = make;
+    this.#listen = listen;
+    this.#signal = make(this.#asked);
+    this.#subscriptions = listen(this.#signal);
+  }
+  get state() {
+    return this.#signal.state;
+  }
+  get asked() {
+    return this.#asked;
+  }
+  connect() {
+    this.#signal.connect();
+  }
+  /** Hangs up and asks anew. Resolves once connected; never, if that client is exchanged or ends before. */
+  speak(protocol) {
+    this.close();
+    this.#asked = protocol;
+    this.#signal = this.#make(protocol);
+    this.#subscriptions = this.#listen(this.#signal);
+    this.#signal.connect();
+    return new Promise((resolve) => {
+      this.#signal.ready().then(() => resolve(), () => void 0);
+    });
+  }
+  close() {
+    for (const unsubscribe of this.#subscriptions) unsubscribe();
+    this.#signal.close();
   }
 };
 
@@ -1159,27 +1461,46 @@ function notificationItem({ notification }, read) {
   return item;
 }
 
+// src/view/protocol_switch.ts
+var CHOICES = [2, 1];
+function protocolSwitch(asked, choose) {
+  const choices = CHOICES.map((protocol) => el(
+    "label",
+    {},
+    el("input", {
+      type: "radio",
+      name: "protocol",
+      value: protocol,
+      checked: protocol === asked,
+      "data-testid": `speak-v${protocol}`,
+      onchange: () => choose(protocol)
+    }),
+    `v${protocol}`
+  ));
+  return el("fieldset", { class: "segments" }, el("legend", { class: "visually-hidden" }, "Protocol to ask for"), ...choices);
+}
+
 // src/view/connection.ts
 var HISTORY = 4;
-function connectionCard(signal, settings) {
+function connectionCard(line, settings, speak) {
   const pillText = el("span");
   const pill = el("span", { class: "pill", "data-testid": "connection-state", role: "status" }, el("span", { class: "dot", "aria-hidden": "true" }), pillText);
   const headline = el("p", { class: "headline" });
   const detail = el("p", { class: "soft" });
-  const retry = el("button", { type: "button", class: "button small", onclick: () => signal.connect() }, "Try now");
+  const retry = el("button", { type: "button", class: "button small", onclick: () => line.connect() }, "Try now");
   const facts = el("dl", { class: "facts" });
   const history2 = el("ol", { class: "history", "aria-label": "What happened to the connection" });
   const element = el(
     "section",
-    { class: "card connection", "aria-labelledby": "connection-title" },
-    el("h2", { id: "connection-title" }, "Connection"),
+    { class: "card connection", "data-testid": "connection", "aria-labelledby": "connection-title" },
+    el("div", { class: "card-head" }, el("h2", { id: "connection-title" }, "Connection"), protocolSwitch(line.asked, speak)),
     el("div", { class: "standing" }, el("div", {}, headline, detail), retry),
     facts,
     history2
   );
   let shown;
   const update = () => {
-    const state = signal.state;
+    const { state } = line;
     const { title, text } = inWords(state, Date.now());
     headline.textContent = title;
     detail.textContent = text;
@@ -1187,8 +1508,10 @@ function connectionCard(signal, settings) {
     pillText.textContent = title;
     pill.dataset["state"] = state.name;
     element.dataset["state"] = state.name;
+    element.dataset["protocol"] = state.name === "connected" ? String(state.negotiated.protocol) : "";
+    element.dataset["identity"] = state.name === "connected" && state.negotiated.identity.verified ? "proven" : "";
     setAttribute(retry, "hidden", state.name !== "waiting" && state.name !== "closed");
-    fill(facts, ...factsOf(state, settings));
+    fill(facts, ...factsOf(state, line.asked, settings));
     const remarkable = state.name === "connected" || state.name === "closed" || state.name === "waiting" && shown?.name !== "waiting";
     if (remarkable) {
       if (history2.firstElementChild?.lastChild?.textContent === remark(state)) history2.firstElementChild.remove();
@@ -1219,34 +1542,59 @@ function inWords(state, now) {
   }
 }
 function remark(state) {
-  if (state.name === "connected") return `Connected in ${duration(state.openMs + state.handshakeMs)}`;
+  if (state.name === "connected") return `Connected with v${state.negotiated.protocol} in ${duration(state.openMs + state.handshakeMs)}`;
   return state.name === "waiting" || state.name === "closed" ? why(state) : "";
 }
 function why({ reason, code }) {
   return code === CLOSE.ABNORMAL ? reason : `${reason} (${code})`;
 }
-function factsOf(state, settings) {
-  const none = "–";
+function factsOf(state, asked, { streamPath }) {
   const connected = state.name === "connected" ? state : void 0;
-  const rows = [
-    ["Protocol", connected && `v${connected.negotiated.protocol} · ${settings.streamPath}`],
-    ["Key agreement", connected?.negotiated.keyAgreement],
-    ["Key derivation", connected?.negotiated.keyDerivation],
-    ["Cipher", connected?.negotiated.cipher],
-    ["Client id", connected?.clientId, "mono"],
-    ["Socket open", connected && duration(connected.openMs)],
-    ["Handshake", connected && duration(connected.handshakeMs)]
+  const facts = [
+    { name: "Protocol", value: connected && `${spoken(connected, asked)} · ${streamPath}` },
+    { name: "Identity", ...identityOf(connected) },
+    { name: "Frames", value: connected && FRAMES[connected.negotiated.protocol] },
+    { name: "Key agreement", value: connected?.negotiated.keyAgreement },
+    { name: "Key derivation", value: connected?.negotiated.keyDerivation },
+    { name: "Cipher", value: connected?.negotiated.cipher, sign: "lock" },
+    { name: "Client id", value: connected?.clientId, style: "mono" },
+    { name: "Socket open", value: connected && duration(connected.openMs) },
+    { name: "Handshake", value: connected && duration(connected.handshakeMs) }
   ];
-  return rows.map(([name, value, style]) => el(
+  return facts.map(({ name, value, style, sign }) => el(
     "div",
     {},
     el("dt", {}, name),
-    el("dd", { class: style }, name === "Cipher" && value !== void 0 && icon("lock"), value ?? none)
+    el("dd", { class: style }, sign !== void 0 && value !== void 0 && icon(sign), value ?? "–")
   ));
 }
+var FRAMES = { 1: "JSON with base64", 2: "binary and numbered" };
+function spoken({ negotiated }, asked) {
+  return negotiated.protocol === asked ? `v${asked}` : `v${negotiated.protocol}, all that this edge knows`;
+}
+function identityOf(connected) {
+  if (connected === void 0) return { value: void 0 };
+  const { protocol, identity } = connected.negotiated;
+  if (identity.verified) return { value: `proven by ${identity.keyId.slice(0, 8)}…`, sign: "check" };
+  if (protocol === 1) return { value: "not proven: v1 cannot" };
+  return { value: identity.claimedKeyId === void 0 ? "not proven: the edge has no key" : "claimed, not checked" };
+}
+
+// src/model/hex.ts
+var TAG_BYTES2 = 16;
+var SHOWN_BYTES = 4096;
+var GROUP = /.{1,8}/g;
+var hex = (bytes2) => Array.from(bytes2, (byte) => byte.toString(16).padStart(2, "0")).join("");
+function groupedHex(bytes2) {
+  const shown = hex(bytes2.subarray(0, SHOWN_BYTES)).match(GROUP)?.join(" ") ?? "";
+  const more = bytes2.length - SHOWN_BYTES;
+  return more > 0 ? `${shown} … ${more} bytes more …` : shown;
+}
+var nonceOf = (counter) => `00000000 ${counter.toString(16).padStart(16, "0")}`;
 
 // src/view/frame_text.ts
-function markedFrame({ raw, iv, sealed }) {
+var markedFrame = (record) => record.encoding === "binary" ? markedBytes(record) : markedText(record);
+function markedText({ raw, iv, sealed }) {
   const at = iv === void 0 ? -1 : raw.indexOf(iv);
   if (!sealed || iv === void 0 || at < 0) return [new Text(raw)];
   const [ct = ""] = /[A-Za-z0-9+/=]{22,}/.exec(raw.slice(at + iv.length)) ?? [];
@@ -1258,6 +1606,12 @@ function markedFrame({ raw, iv, sealed }) {
     el("span", { class: "ct" }, ct),
     new Text(raw.slice(ctAt + ct.length))
   ];
+}
+function markedBytes({ raw, sealed }) {
+  const bytes2 = Uint8Array.from(atob(raw), (char) => char.charCodeAt(0));
+  const end = sealed ? Math.max(0, bytes2.length - TAG_BYTES2) : bytes2.length;
+  const tag = groupedHex(bytes2.subarray(end));
+  return [el("span", { class: "ct" }, groupedHex(bytes2.subarray(0, end))), new Text(" "), el("span", { class: "tag" }, tag)];
 }
 function colouredJson(value, indent = "") {
   if (typeof value !== "object" || value === null) {
@@ -1280,7 +1634,7 @@ ${indent}${list ? "]" : "}"}`)];
 
 // src/view/inspector.ts
 var LIMIT2 = 60;
-function inspectorCard(signal) {
+function inspectorCard() {
   let rows = [];
   let selected;
   let count = 0;
@@ -1299,7 +1653,7 @@ function inspectorCard(signal) {
     row.element.setAttribute("aria-selected", "true");
     list.setAttribute("aria-activedescendant", row.element.id);
     const { record } = row;
-    sealed.show(record.sealed ? "On the wire, sealed" : "On the wire, in clear", record.raw, markedFrame(record));
+    sealed.show(wireTitle(record), record.raw, markedFrame(record));
     plain.show(record.sealed ? "Opened here" : "The message in it", ...openedText(record));
     fill(facts, ...factsOf2(record));
   };
@@ -1317,7 +1671,7 @@ function inspectorCard(signal) {
     event.preventDefault();
     pick(rows[Math.min(target, rows.length - 1)]);
   };
-  signal.on("frame", (record) => {
+  const show2 = (record) => {
     const row = { record, element: rowElement(record, count) };
     count += 1;
     row.element.addEventListener("click", () => pick(row));
@@ -1325,8 +1679,9 @@ function inspectorCard(signal) {
     rows = [row, ...rows];
     for (const old of rows.splice(LIMIT2)) old.element.remove();
     if (follow.checked || selected === void 0) choose(row);
-  });
+  };
   return {
+    show: show2,
     element: el(
       "section",
       { class: "card inspector", "aria-labelledby": "inspector-title" },
@@ -1347,7 +1702,8 @@ function rowElement(record, index) {
       "data-testid": "inspector-row",
       "data-direction": record.direction,
       "data-event": record.event,
-      "data-sealed": String(record.sealed)
+      "data-sealed": String(record.sealed),
+      "data-encoding": record.encoding
     },
     icon(record.direction),
     el("span", { class: "visually-hidden" }, way),
@@ -1357,8 +1713,14 @@ function rowElement(record, index) {
   );
 }
 var shortEvent = (event) => event?.replace("observation/signal/", "") ?? "does not open";
+function wireTitle({ sealed, encoding }) {
+  if (!sealed) return "On the wire, clear";
+  return encoding === "binary" ? "On the wire, in hex" : "On the wire, sealed";
+}
 function openedText(record) {
-  if (record.plaintext === void 0) return ["This frame does not open under the key of this connection.", []];
+  if (record.plaintext === void 0) {
+    return [record.sealed ? "This frame does not open under the key of this connection." : "This frame is not sealed, as it has to be.", []];
+  }
   const value = JSON.parse(record.plaintext);
   return [JSON.stringify(value, null, 2), colouredJson(value)];
 }
@@ -1366,11 +1728,15 @@ function factsOf2(record) {
   const rows = [
     ["Direction", record.direction === "in" ? "edge to this window" : "this window to edge"],
     ["Event", record.event ?? "–"],
-    ["Size", bytes(new TextEncoder().encode(record.raw).length)],
-    ["IV", record.iv ?? "none", record.iv === void 0 ? void 0 : "mono iv"],
+    ["Size", bytes(record.size)],
+    ...nonceFacts(record),
     ["Time", `${clockTime(record.at)}.${String(record.at % 1e3).padStart(3, "0")}`]
   ];
   return rows.map(([name, value, style]) => el("div", {}, el("dt", {}, name), el("dd", { class: style }, value)));
+}
+function nonceFacts({ iv, counter }) {
+  if (counter !== void 0) return [["Nonce, not sent", nonceOf(counter), "mono"], ["Tag", `last ${TAG_BYTES2} bytes`, "tag"]];
+  return [iv === void 0 ? ["IV", "none"] : ["IV", iv, "mono iv"]];
 }
 function pane(title, testid) {
   let copyable = "";
@@ -1542,22 +1908,26 @@ function nextOrderCode(code) {
 }
 
 // src/view/desk.ts
-function openDesk(settings, people, person, leave) {
+function openDesk({ settings, pin }, people, person, leave) {
   const url = new URL(settings.streamPath, location.href);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  const signal = new SignalClient({ url: url.href, token: async () => (await signIn(person.id)).token });
+  const token = async () => (await signIn(person.id)).token;
+  const make = (protocol) => new SignalClient({ url: url.href, token, protocol, ...pin === void 0 || protocol === 1 ? {} : { pin } });
   const over = new AbortController();
   const inbox = new Inbox(() => bell.update());
   const bell = bellAndPanel(inbox, over.signal);
-  const connection = connectionCard(signal, settings);
-  const inspector = inspectorCard(signal);
+  const inspector = inspectorCard();
   const payment = paymentCard(people, person, inbox);
-  const subscriptions = [
+  const missed = () => bell.note("Notifications may not have reached this window. They are kept in the database; reading them into this list comes with the REST API, in a later version.");
+  const listen = (signal) => [
     signal.on("observation/signal/notification/created", (notification) => arrive(notification)),
     signal.on("observation/signal/notification/read", ({ ids, all }) => inbox.markRead(all === true ? "all" : ids ?? [])),
-    signal.on("resync", () => bell.note("Notifications may not have reached this window. They are kept in the database; reading them into this list comes with the REST API, in a later version.")),
-    signal.on("state", () => connection.update())
+    signal.on("resync", missed),
+    signal.on("state", () => connection.update()),
+    signal.on("frame", (record) => inspector.show(record))
   ];
+  const line = new Line(make, listen);
+  const connection = connectionCard(line, settings, (protocol) => void line.speak(protocol).then(missed));
   const arrive = (notification) => {
     const arrivedAt = performance.now();
     if (!inbox.add(notification, arrivedAt)) return;
@@ -1572,7 +1942,7 @@ function openDesk(settings, people, person, leave) {
   }, 1e3);
   document.title = `${person.name} · Signal`;
   connection.update();
-  signal.connect();
+  line.connect();
   const element = el(
     "div",
     { class: "desk" },
@@ -1596,8 +1966,7 @@ function openDesk(settings, people, person, leave) {
     close: () => {
       clearInterval(pulse);
       over.abort();
-      for (const unsubscribe of subscriptions) unsubscribe();
-      signal.close();
+      line.close();
     }
   };
 }
@@ -1685,25 +2054,26 @@ function forgetPerson() {
   url.searchParams.delete("as");
   history.replaceState(null, "", url);
 }
-function show(root2, settings, people, person) {
+function show(root2, place, people, person) {
   if (person === void 0) {
     document.title = "Signal";
-    fill(root2, signInScreen(people, settings, (chosen) => show(root2, settings, people, chosen)));
+    fill(root2, signInScreen(people, place.settings, (chosen) => show(root2, place, people, chosen)));
     root2.querySelector("h1")?.focus();
     return;
   }
   sessionStorage.setItem(KEY2, person.id);
-  const desk = openDesk(settings, people, person, () => {
+  const desk = openDesk(place, people, person, () => {
     desk.close();
     forgetPerson();
-    show(root2, settings, people, void 0);
+    show(root2, place, people, void 0);
   });
   fill(root2, desk.element);
 }
 async function start(root2) {
   try {
     const [settings, people] = await Promise.all([readSettings(), readPeople()]);
-    show(root2, settings, people, chosenPerson(people));
+    const pin = await readIdentity(settings.basePath);
+    show(root2, { settings, pin }, people, chosenPerson(people));
   } catch (error) {
     const again = el("button", { type: "button", class: "button", onclick: () => void start(root2) }, "Try again");
     const text = error instanceof Error ? error.message : "The server did not answer.";

@@ -1,7 +1,9 @@
-import { CLOSE, SignalClient, type State } from 'signal-client';
+import { CLOSE, type ConnectedState, type Protocol, type State } from 'signal-client';
 import type { Settings } from '../api.ts';
 import { el, fill, icon, setAttribute } from '../dom.ts';
 import { clockTime, duration } from '../model/format.ts';
+import type { Line } from '../model/line.ts';
+import { protocolSwitch } from './protocol_switch.ts';
 
 export interface ConnectionCard {
   readonly element: HTMLElement;
@@ -11,21 +13,21 @@ export interface ConnectionCard {
 
 const HISTORY = 4;
 
-export function connectionCard(signal: SignalClient, settings: Settings): ConnectionCard {
+export function connectionCard(line: Line, settings: Settings, speak: (protocol: Protocol) => void): ConnectionCard {
   const pillText = el('span');
   const pill = el('span', { class: 'pill', 'data-testid': 'connection-state', role: 'status' }, el('span', { class: 'dot', 'aria-hidden': 'true' }), pillText);
   const headline = el('p', { class: 'headline' });
   const detail = el('p', { class: 'soft' });
-  const retry = el('button', { type: 'button', class: 'button small', onclick: () => signal.connect() }, 'Try now');
+  const retry = el('button', { type: 'button', class: 'button small', onclick: () => line.connect() }, 'Try now');
   const facts = el('dl', { class: 'facts' });
   const history = el('ol', { class: 'history', 'aria-label': 'What happened to the connection' });
-  const element = el('section', { class: 'card connection', 'aria-labelledby': 'connection-title' },
-    el('h2', { id: 'connection-title' }, 'Connection'),
+  const element = el('section', { class: 'card connection', 'data-testid': 'connection', 'aria-labelledby': 'connection-title' },
+    el('div', { class: 'card-head' }, el('h2', { id: 'connection-title' }, 'Connection'), protocolSwitch(line.asked, speak)),
     el('div', { class: 'standing' }, el('div', {}, headline, detail), retry), facts, history);
 
   let shown: State | undefined;
   const update = (): void => {
-    const state = signal.state;
+    const { state } = line;
     const { title, text } = inWords(state, Date.now());
     headline.textContent = title;
     detail.textContent = text;
@@ -34,8 +36,10 @@ export function connectionCard(signal: SignalClient, settings: Settings): Connec
     pillText.textContent = title;
     pill.dataset['state'] = state.name;
     element.dataset['state'] = state.name;
+    element.dataset['protocol'] = state.name === 'connected' ? String(state.negotiated.protocol) : '';
+    element.dataset['identity'] = state.name === 'connected' && state.negotiated.identity.verified ? 'proven' : '';
     setAttribute(retry, 'hidden', state.name !== 'waiting' && state.name !== 'closed');
-    fill(facts, ...factsOf(state, settings));
+    fill(facts, ...factsOf(state, line.asked, settings));
     const remarkable = state.name === 'connected' || state.name === 'closed' || (state.name === 'waiting' && shown?.name !== 'waiting');
     if (remarkable) {
       // The same failure again is one line with its latest time.
@@ -64,7 +68,7 @@ function inWords(state: State, now: number): { title: string; text: string } {
 }
 
 function remark(state: State): string {
-  if (state.name === 'connected') return `Connected in ${duration(state.openMs + state.handshakeMs)}`;
+  if (state.name === 'connected') return `Connected with v${state.negotiated.protocol} in ${duration(state.openMs + state.handshakeMs)}`;
   return state.name === 'waiting' || state.name === 'closed' ? why(state) : '';
 }
 
@@ -73,18 +77,40 @@ function why({ reason, code }: { readonly reason: string; readonly code: number 
   return code === CLOSE.ABNORMAL ? reason : `${reason} (${code})`;
 }
 
-function factsOf(state: State, settings: Settings): HTMLElement[] {
-  const none = '–';
+interface Fact {
+  readonly name: string;
+  readonly value: string | undefined;
+  readonly style?: string;
+  readonly sign?: 'lock' | 'check' | undefined;
+}
+
+function factsOf(state: State, asked: Protocol, { streamPath }: Settings): HTMLElement[] {
   const connected = state.name === 'connected' ? state : undefined;
-  const rows: readonly (readonly [string, string | undefined, string?])[] = [
-    ['Protocol', connected && `v${connected.negotiated.protocol} · ${settings.streamPath}`],
-    ['Key agreement', connected?.negotiated.keyAgreement],
-    ['Key derivation', connected?.negotiated.keyDerivation],
-    ['Cipher', connected?.negotiated.cipher],
-    ['Client id', connected?.clientId, 'mono'],
-    ['Socket open', connected && duration(connected.openMs)],
-    ['Handshake', connected && duration(connected.handshakeMs)],
+  const facts: readonly Fact[] = [
+    { name: 'Protocol', value: connected && `${spoken(connected, asked)} · ${streamPath}` },
+    { name: 'Identity', ...identityOf(connected) },
+    { name: 'Frames', value: connected && FRAMES[connected.negotiated.protocol] },
+    { name: 'Key agreement', value: connected?.negotiated.keyAgreement },
+    { name: 'Key derivation', value: connected?.negotiated.keyDerivation },
+    { name: 'Cipher', value: connected?.negotiated.cipher, sign: 'lock' },
+    { name: 'Client id', value: connected?.clientId, style: 'mono' },
+    { name: 'Socket open', value: connected && duration(connected.openMs) },
+    { name: 'Handshake', value: connected && duration(connected.handshakeMs) },
   ];
-  return rows.map(([name, value, style]) => el('div', {}, el('dt', {}, name),
-    el('dd', { class: style }, name === 'Cipher' && value !== undefined && icon('lock'), value ?? none)));
+  return facts.map(({ name, value, style, sign }) => el('div', {}, el('dt', {}, name),
+    el('dd', { class: style }, sign !== undefined && value !== undefined && icon(sign), value ?? '–')));
+}
+
+const FRAMES: Readonly<Record<Protocol, string>> = { 1: 'JSON with base64', 2: 'binary and numbered' };
+
+function spoken({ negotiated }: ConnectedState, asked: Protocol): string {
+  return negotiated.protocol === asked ? `v${asked}` : `v${negotiated.protocol}, all that this edge knows`;
+}
+
+function identityOf(connected: ConnectedState | undefined): Omit<Fact, 'name'> {
+  if (connected === undefined) return { value: undefined };
+  const { protocol, identity } = connected.negotiated;
+  if (identity.verified) return { value: `proven by ${identity.keyId.slice(0, 8)}…`, sign: 'check' };
+  if (protocol === 1) return { value: 'not proven: v1 cannot' };
+  return { value: identity.claimedKeyId === undefined ? 'not proven: the edge has no key' : 'claimed, not checked' };
 }

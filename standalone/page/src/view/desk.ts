@@ -1,8 +1,9 @@
-import { type Notification, SignalClient } from 'signal-client';
+import { type Notification, type Pin, type Protocol, SignalClient, type Unsubscribe } from 'signal-client';
 import { type Person, type Settings, signIn } from '../api.ts';
 import { announce, el, icon } from '../dom.ts';
 import { initials, listed } from '../model/format.ts';
 import { Inbox } from '../model/inbox.ts';
+import { Line } from '../model/line.ts';
 import { themeButton } from '../theme.ts';
 import { bellAndPanel } from './bell.ts';
 import { connectionCard } from './connection.ts';
@@ -15,25 +16,36 @@ export interface Desk {
   close(): void;
 }
 
+/** Where the page is: what serves it, and who that proved to be beforehand. */
+export interface Place {
+  readonly settings: Settings;
+  readonly pin: Pin | undefined;
+}
+
 /** Everything that a person who signed in has on screen, around one connection. */
-export function openDesk(settings: Settings, people: readonly Person[], person: Person, leave: () => void): Desk {
+export function openDesk({ settings, pin }: Place, people: readonly Person[], person: Person, leave: () => void): Desk {
   const url = new URL(settings.streamPath, location.href);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  const signal = new SignalClient({ url: url.href, token: async () => (await signIn(person.id)).token });
+  const token = async (): Promise<string> => (await signIn(person.id)).token;
+  const make = (protocol: Protocol): SignalClient =>
+    new SignalClient({ url: url.href, token, protocol, ...(pin === undefined || protocol === 1 ? {} : { pin }) });
   const over = new AbortController();
 
   const inbox = new Inbox(() => bell.update());
   const bell = bellAndPanel(inbox, over.signal);
-  const connection = connectionCard(signal, settings);
-  const inspector = inspectorCard(signal);
+  const inspector = inspectorCard();
   const payment = paymentCard(people, person, inbox);
 
-  const subscriptions = [
+  const missed = (): void => bell.note('Notifications may not have reached this window. They are kept in the database; reading them into this list comes with the REST API, in a later version.');
+  const listen = (signal: SignalClient): readonly Unsubscribe[] => [
     signal.on('observation/signal/notification/created', (notification) => arrive(notification)),
     signal.on('observation/signal/notification/read', ({ ids, all }) => inbox.markRead(all === true ? 'all' : ids ?? [])),
-    signal.on('resync', () => bell.note('Notifications may not have reached this window. They are kept in the database; reading them into this list comes with the REST API, in a later version.')),
+    signal.on('resync', missed),
     signal.on('state', () => connection.update()),
+    signal.on('frame', (record) => inspector.show(record)),
   ];
+  const line = new Line(make, listen);
+  const connection = connectionCard(line, settings, (protocol) => void line.speak(protocol).then(missed));
   const arrive = (notification: Notification): void => {
     const arrivedAt = performance.now();
     if (!inbox.add(notification, arrivedAt)) return;
@@ -47,7 +59,7 @@ export function openDesk(settings: Settings, people: readonly Person[], person: 
 
   document.title = `${person.name} · Signal`;
   connection.update();
-  signal.connect();
+  line.connect();
   const element = el('div', { class: 'desk' },
     el('header', { class: 'bar' }, mark(), connection.pill, el('span', { class: 'bar-space' }), themeButton(), whoAmI(person, leave), bell.button),
     el('div', { class: 'columns' },
@@ -62,8 +74,7 @@ export function openDesk(settings: Settings, people: readonly Person[], person: 
     close: () => {
       clearInterval(pulse);
       over.abort();
-      for (const unsubscribe of subscriptions) unsubscribe();
-      signal.close();
+      line.close();
     },
   };
 }

@@ -1,8 +1,12 @@
 import type { FrameRecord } from 'signal-client';
 import { el } from '../dom.ts';
+import { groupedHex, TAG_BYTES } from '../model/hex.ts';
 
-/** The frame exactly as it crossed the wire, with the IV and the ciphertext told apart. */
-export function markedFrame({ raw, iv, sealed }: FrameRecord): Node[] {
+/** The frame exactly as it crossed the wire, with nonce or tag and the ciphertext told apart. */
+export const markedFrame = (record: FrameRecord): Node[] =>
+  record.encoding === 'binary' ? markedBytes(record) : markedText(record);
+
+function markedText({ raw, iv, sealed }: FrameRecord): Node[] {
   const at = iv === undefined ? -1 : raw.indexOf(iv);
   if (!sealed || iv === undefined || at < 0) return [new Text(raw)];
   const [ct = ''] = /[A-Za-z0-9+/=]{22,}/.exec(raw.slice(at + iv.length)) ?? [];
@@ -11,6 +15,13 @@ export function markedFrame({ raw, iv, sealed }: FrameRecord): Node[] {
     new Text(raw.slice(0, at)), el('span', { class: 'iv' }, iv),
     new Text(raw.slice(at + iv.length, ctAt)), el('span', { class: 'ct' }, ct), new Text(raw.slice(ctAt + ct.length)),
   ];
+}
+
+function markedBytes({ raw, sealed }: FrameRecord): Node[] {
+  const bytes = Uint8Array.from(atob(raw), (char) => char.charCodeAt(0));
+  const end = sealed ? Math.max(0, bytes.length - TAG_BYTES) : bytes.length;
+  const tag = groupedHex(bytes.subarray(end));
+  return [el('span', { class: 'ct' }, groupedHex(bytes.subarray(0, end))), new Text(' '), el('span', { class: 'tag' }, tag)];
 }
 
 /** Reads as `JSON.stringify(value, null, 2)`, with names and kinds of values told apart. */

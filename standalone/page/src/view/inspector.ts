@@ -1,9 +1,15 @@
-import type { FrameRecord, SignalClient } from 'signal-client';
+import type { FrameRecord } from 'signal-client';
 import { el, fill, icon } from '../dom.ts';
 import { bytes, clockTime } from '../model/format.ts';
+import { nonceOf, TAG_BYTES } from '../model/hex.ts';
 import { colouredJson, markedFrame } from './frame_text.ts';
 
 const LIMIT = 60;
+
+export interface InspectorCard {
+  readonly element: HTMLElement;
+  show(record: FrameRecord): void;
+}
 
 interface Row {
   readonly record: FrameRecord;
@@ -11,7 +17,7 @@ interface Row {
 }
 
 /** The last frames in both directions, each as it crossed the wire and as it reads once opened. */
-export function inspectorCard(signal: SignalClient): { element: HTMLElement } {
+export function inspectorCard(): InspectorCard {
   let rows: Row[] = [];
   let selected: Row | undefined;
   let count = 0;
@@ -29,7 +35,7 @@ export function inspectorCard(signal: SignalClient): { element: HTMLElement } {
     row.element.setAttribute('aria-selected', 'true');
     list.setAttribute('aria-activedescendant', row.element.id);
     const { record } = row;
-    sealed.show(record.sealed ? 'On the wire, sealed' : 'On the wire, in clear', record.raw, markedFrame(record));
+    sealed.show(wireTitle(record), record.raw, markedFrame(record));
     plain.show(record.sealed ? 'Opened here' : 'The message in it', ...openedText(record));
     fill(facts, ...factsOf(record));
   };
@@ -47,7 +53,7 @@ export function inspectorCard(signal: SignalClient): { element: HTMLElement } {
     event.preventDefault();
     pick(rows[Math.min(target, rows.length - 1)]);
   };
-  signal.on('frame', (record) => {
+  const show = (record: FrameRecord): void => {
     const row: Row = { record, element: rowElement(record, count) };
     count += 1;
     row.element.addEventListener('click', () => pick(row));
@@ -55,9 +61,10 @@ export function inspectorCard(signal: SignalClient): { element: HTMLElement } {
     rows = [row, ...rows];
     for (const old of rows.splice(LIMIT)) old.element.remove();
     if (follow.checked || selected === undefined) choose(row);
-  });
+  };
 
   return {
+    show,
     element: el('section', { class: 'card inspector', 'aria-labelledby': 'inspector-title' },
       el('div', { class: 'card-head' }, el('h2', { id: 'inspector-title' }, 'Frames'), el('label', { class: 'check' }, follow, 'Follow the newest')),
       el('div', { class: 'inspector-body' }, list, detail)),
@@ -67,7 +74,7 @@ export function inspectorCard(signal: SignalClient): { element: HTMLElement } {
 function rowElement(record: FrameRecord, index: number): HTMLElement {
   const way = record.direction === 'in' ? 'received' : 'sent';
   return el('div', { class: `frame ${record.direction}`, id: `frame-${index}`, role: 'option', 'aria-selected': 'false',
-    'data-testid': 'inspector-row', 'data-direction': record.direction, 'data-event': record.event, 'data-sealed': String(record.sealed) },
+    'data-testid': 'inspector-row', 'data-direction': record.direction, 'data-event': record.event, 'data-sealed': String(record.sealed), 'data-encoding': record.encoding },
     icon(record.direction), el('span', { class: 'visually-hidden' }, way),
     el('span', { class: 'frame-event' }, shortEvent(record.event)),
     icon(record.sealed ? 'lock' : 'unlocked'),
@@ -76,8 +83,15 @@ function rowElement(record: FrameRecord, index: number): HTMLElement {
 
 const shortEvent = (event: string | undefined): string => event?.replace('observation/signal/', '') ?? 'does not open';
 
+function wireTitle({ sealed, encoding }: FrameRecord): string {
+  if (!sealed) return 'On the wire, clear';
+  return encoding === 'binary' ? 'On the wire, in hex' : 'On the wire, sealed';
+}
+
 function openedText(record: FrameRecord): [string, readonly Node[]] {
-  if (record.plaintext === undefined) return ['This frame does not open under the key of this connection.', []];
+  if (record.plaintext === undefined) {
+    return [record.sealed ? 'This frame does not open under the key of this connection.' : 'This frame is not sealed, as it has to be.', []];
+  }
   const value: unknown = JSON.parse(record.plaintext);
   return [JSON.stringify(value, null, 2), colouredJson(value)];
 }
@@ -86,11 +100,17 @@ function factsOf(record: FrameRecord): HTMLElement[] {
   const rows: readonly (readonly [string, string, (string | undefined)?])[] = [
     ['Direction', record.direction === 'in' ? 'edge to this window' : 'this window to edge'],
     ['Event', record.event ?? '–'],
-    ['Size', bytes(new TextEncoder().encode(record.raw).length)],
-    ['IV', record.iv ?? 'none', record.iv === undefined ? undefined : 'mono iv'],
+    ['Size', bytes(record.size)],
+    ...nonceFacts(record),
     ['Time', `${clockTime(record.at)}.${String(record.at % 1000).padStart(3, '0')}`],
   ];
   return rows.map(([name, value, style]) => el('div', {}, el('dt', {}, name), el('dd', { class: style }, value)));
+}
+
+/** v1 sends its nonce along; that of v2 is the frame's number, and only the tag at the end stands out. */
+function nonceFacts({ iv, counter }: FrameRecord): readonly (readonly [string, string, string?])[] {
+  if (counter !== undefined) return [['Nonce, not sent', nonceOf(counter), 'mono'], ['Tag', `last ${TAG_BYTES} bytes`, 'tag']];
+  return [iv === undefined ? ['IV', 'none'] : ['IV', iv, 'mono iv']];
 }
 
 function pane(title: string, testid: string): { element: HTMLElement; show(title: string, text: string, nodes: readonly Node[]): void } {

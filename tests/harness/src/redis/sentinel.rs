@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Redis, configuration, path};
-use crate::{Server, eventually, eventually::until, scratch_dir};
+use super::{Certificates, Redis, configuration, path};
+use crate::{Server, eventually, eventually::until, free_port, scratch_dir};
 
 /// One that is slow to look round pauses all failovers for 30 s (Redis's TILT mode), which a busy machine may provoke.
 const WITHIN: Duration = Duration::from_secs(90);
@@ -31,16 +31,25 @@ impl Server for RedisSentinel {
 }
 
 impl RedisSentinel {
-    /// Returns once every sentinel knows the replica and the other sentinels.
     pub async fn launch() -> RedisSentinel {
-        let master = node(&[]);
+        RedisSentinel::launch_all(None).await
+    }
+
+    /// All speak TLS, to each other, too. A test asks for it with `require!(RedisTls)`.
+    pub async fn launch_with_tls(certificates: &Certificates) -> RedisSentinel {
+        RedisSentinel::launch_all(Some(certificates)).await
+    }
+
+    /// Returns once every sentinel knows the replica and the other sentinels.
+    async fn launch_all(certificates: Option<&Certificates>) -> RedisSentinel {
+        let master = node(&[], certificates);
         master.start().await;
-        let replica = node(&["--replicaof", "127.0.0.1", &master.port().to_string()]);
+        let replica = node(&["--replicaof", "127.0.0.1", &master.service_port().to_string()], certificates);
         replica.start().await;
         eventually(WITHIN, || in_step(&replica)).await;
         let mut sentinels = Vec::new();
         for _ in 0..SENTINELS {
-            let sentinel = sentinel(master.port());
+            let sentinel = sentinel(master.service_port(), certificates);
             sentinel.start().await;
             sentinels.push(sentinel);
         }
@@ -56,8 +65,9 @@ impl RedisSentinel {
 
     pub fn url(&self) -> String {
         let sentinels: Vec<_> =
-            self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port())).collect();
-        format!("redis-sentinel://:{PASSWORD_IN_URL}@{}/{MASTER}", sentinels.join(","))
+            self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.service_port())).collect();
+        let scheme = if self.sentinels[0].tls_port.is_some() { "rediss-sentinel" } else { "redis-sentinel" };
+        format!("{scheme}://:{PASSWORD_IN_URL}@{}/{MASTER}", sentinels.join(","))
     }
 
     pub fn password(&self) -> &'static str {
@@ -71,19 +81,20 @@ impl RedisSentinel {
     /// Who the first sentinel that runs says is the master.
     pub async fn master(&self) -> &Redis {
         let port = eventually(WITHIN, || self.master_port()).await;
-        self.nodes.iter().find(|node| node.port() == port).expect("one of the two")
+        self.nodes.iter().find(|node| node.service_port() == port).expect("one of the two")
     }
 
     /// Makes the replica the master while the master goes on serving who is connected to it, and returns once all
     /// sentinels that run agree.
     pub async fn failover(&self) {
-        let before = self.master().await.port();
+        let before = self.master().await;
         // Refused while the replica's state is not known well enough.
         eventually(WITHIN, || self.sentinels[0].command(&["SENTINEL", "FAILOVER", MASTER])).await;
         self.wait_master_is_not(before).await;
     }
 
-    pub async fn wait_master_is_not(&self, port: u16) {
+    pub async fn wait_master_is_not(&self, node: &Redis) {
+        let port = node.service_port();
         for sentinel in &self.sentinels {
             eventually(WITHIN, || async {
                 match named_by(sentinel).await {
@@ -113,25 +124,33 @@ async fn named_by(sentinel: &Redis) -> Result<u16, String> {
     answer.get(1).and_then(|port| port.parse().ok()).ok_or_else(|| format!("{answer:?}"))
 }
 
-fn node(options: &[&str]) -> Redis {
+fn node(options: &[&str], certificates: Option<&Certificates>) -> Redis {
     // The first synchronisation would wait for other replicas to come.
     let always = ["--requirepass", PASSWORD, "--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0"];
     let mut node = Redis::with(&[&always, options].concat());
     node.password = Some(PASSWORD.to_owned());
-    node
+    match certificates {
+        Some(certificates) => node.with_tls(certificates),
+        None => node,
+    }
 }
 
-fn sentinel(master_port: u16) -> Redis {
+fn sentinel(master_port: u16, certificates: Option<&Certificates>) -> Redis {
     let mut sentinel = Redis::with(&[]);
     let (port, dir) = (sentinel.port(), path(&scratch_dir("sentinel")));
-    let file = configuration(&format!(
+    let mut lines = format!(
         "port {port}\nbind 127.0.0.1\ndir {dir}\n\
          sentinel monitor {MASTER} 127.0.0.1 {master_port} 2\n\
          sentinel auth-pass {MASTER} {PASSWORD}\n\
          sentinel down-after-milliseconds {MASTER} 1500\n\
          sentinel failover-timeout {MASTER} 5000\n"
-    ));
-    sentinel.arguments = vec![path(&file), "--sentinel".to_owned()];
+    );
+    if let Some(certificates) = certificates {
+        let port = free_port();
+        sentinel.tls_port = Some(port);
+        lines.extend(certificates.options(port).map(|(name, value)| format!("{name} {value}\n")));
+    }
+    sentinel.arguments = vec![path(&configuration(&lines)), "--sentinel".to_owned()];
     sentinel
 }
 
@@ -162,7 +181,7 @@ mod tests {
         let redis = RedisSentinel::launch().await;
         let first = redis.master().await;
         first.stop().await;
-        redis.wait_master_is_not(first.port()).await;
+        redis.wait_master_is_not(first).await;
         let second = redis.master().await;
         eventually(WITHIN, || async {
             let role = second.command(&["ROLE"]).await?;

@@ -72,15 +72,21 @@ impl Certificates {
     }
 
     pub(super) fn server_arguments(&self, port: u16) -> Vec<String> {
+        self.options(port).into_iter().flat_map(|(name, value)| [format!("--{name}"), value]).collect()
+    }
+
+    /// For a configuration file, and for arguments.
+    pub(super) fn options(&self, port: u16) -> [(&'static str, String); 6] {
         let file = |name| path(&self.dir.join(name));
-        let options = [
-            ("--tls-port", port.to_string()),
-            ("--tls-cert-file", file("server.pem")),
-            ("--tls-key-file", file("key.pem")),
-            ("--tls-ca-cert-file", file("ca.pem")),
-            ("--tls-auth-clients", "no".to_owned()),
-        ];
-        options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
+        [
+            ("tls-port", port.to_string()),
+            ("tls-cert-file", file("server.pem")),
+            ("tls-key-file", file("key.pem")),
+            ("tls-ca-cert-file", file("ca.pem")),
+            ("tls-auth-clients", "no".to_owned()),
+            // Between nodes and from sentinels, too.
+            ("tls-replication", "yes".to_owned()),
+        ]
     }
 }
 

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { identityKey } from '../../clients/typescript/tests/edge.mjs';
+import { findBrowser, launch, openWindow } from './browser.mjs';
+import { scriptEdge } from './scripted_edge.mjs';
+import { assertSealed } from './sealed.mjs';
+import { startSignal } from './signal.mjs';
+
+const { path, missing } = findBrowser();
+const PERSON = 'user-minh';
+const CREATED = 'observation/signal/notification/created';
+
+const notification = (id) => ({
+  id, eventId: `evt-${id}`, type: 'PAYMENT_SUCCESS', recipientId: PERSON, organizerId: null, merchantId: 'mer-cafe-79',
+  title: 'Payment received', content: `125.000 ₫ from order ${id}`, html: `<p>125.000 ₫ from order ${id}</p>`,
+  metadata: {}, readAt: null, createdAt: '2026-11-23T08:00:00.000Z', modifiedAt: '2026-11-23T08:00:00.000Z',
+});
+
+describe('the protocols in a browser', { skip: missing ?? false }, () => {
+  let signal, browser, windows;
+
+  before(async () => { [signal, browser] = await Promise.all([startSignal(), launch(path)]); });
+  after(async () => { await browser?.close(); await signal?.stop(); });
+  beforeEach(() => { windows = []; });
+  afterEach(async () => { for (const { context } of windows) await context.close(); });
+
+  /** The page in front of the edge itself, or of one that the test speaks for. */
+  const open = async (script) => {
+    let sockets;
+    const window = await openWindow(browser, `${signal.url}/?as=${PERSON}`, async (page) => {
+      if (script !== undefined) sockets = await scriptEdge(page, script);
+    });
+    windows.push(window);
+    return { window, sockets };
+  };
+
+  test('the edge speaks protocol 2 and proves its identity', async (t) => {
+    const answer = await fetch(`${signal.url}/v1/api/signal/identity`);
+    const keys = answer.status === 404 ? [] : (await answer.json()).keys;
+    if (keys.length === 0) {
+      const why = 'protocol 2 with a pinned identity: this edge has no identity';
+      if (process.env.CI === 'true') assert.fail(why);
+      console.log(`skipped: ${why}`);
+      return t.skip(why);
+    }
+    const { window } = await open();
+    assert.deepEqual(await window.negotiated(), { protocol: 2, proven: true });
+    await window.get('pay-submit').click();
+    await window.get('notification').first().waitFor();
+    const { sealed, plain } = await window.inspect('notification/created');
+    assertSealed(sealed, 2);
+    assert.match(plain, /PAYMENT_SUCCESS/);
+    assert.deepEqual(await window.problems(), []);
+  });
+
+  test('either protocol can be chosen, and the edge still delivers', async () => {
+    const { window } = await open();
+    const preferred = (await window.negotiated()).protocol;
+    for (const [asked, spoken] of [[1, 1], [2, preferred]]) {
+      await window.get(`speak-v${asked}`).check();
+      await window.page.locator(`[data-testid="connection"][data-protocol="${spoken}"]`).waitFor();
+      const before = (await window.notifications()).length;
+      await window.get('pay-submit').click();
+      await window.get('notification').nth(before).waitFor();
+      assertSealed((await window.inspect('notification/created')).sealed, spoken);
+    }
+    assert.deepEqual(await window.problems(), []);
+  });
+
+  test('binary frames are opened in order, sealed in return, and shown for what they are', async () => {
+    const { window, sockets: [socket] } = await connectedTo({ identity: identityKey() });
+    assert.deepEqual(await window.negotiated(), { protocol: 2, proven: true });
+    for (let n = 1; n <= 30; n += 1) socket.push(CREATED, notification(`A-${n}`));
+    await window.get('notification').nth(29).waitFor();
+    const newestFirst = Array.from({ length: 30 }, (_, n) => `evt-A-${30 - n}`);
+    assert.deepEqual(await window.notifications(), newestFirst);
+    const { sealed, plain } = await window.inspect('notification/created');
+    assertSealed(sealed, 2);
+    assert.match(plain, /PAYMENT_SUCCESS/);
+    assert.deepEqual(await window.problems(), []);
+  });
+
+  test('an edge without an identity is taken as it is, and the page says so', async () => {
+    const { window } = await connectedTo({});
+    assert.deepEqual(await window.negotiated(), { protocol: 2, proven: false });
+    assert.match(await window.get('connection').innerText(), /not proven/);
+  });
+
+  test('an edge that is not the pinned one is refused before anything is sent to it', async () => {
+    const { window, sockets } = await open({ identity: identityKey(), published: identityKey() });
+    await window.page.locator('[data-testid="connection-state"][data-state="waiting"]').waitFor();
+    assert.match(await window.get('connection').innerText(), /identity key that is not pinned/);
+    assert.equal(await sockets[0].closed, 4006);
+    assert.deepEqual(sockets[0].sent.map(({ type }) => type), ['Bearer']);
+    assert.equal(await window.get('connection').getAttribute('data-protocol'), '');
+  });
+
+  test('a replayed frame ends the connection, the next one is another, and the page says that something may be missing', async () => {
+    const { window, sockets } = await connectedTo({ identity: identityKey() });
+    const frame = sockets[0].side.seal(JSON.stringify({ event: CREATED, data: notification('once') }));
+    sockets[0].deliver(frame);
+    await window.get('notification').first().waitFor();
+    sockets[0].deliver(frame);
+    assert.equal(await sockets[0].closed, 4006);
+    await window.page.getByText('may not have reached this window').waitFor();
+    assert.deepEqual([sockets.length, await window.notifications()], [2, ['evt-once']]);
+    assert.deepEqual(await window.negotiated(), { protocol: 2, proven: true });
+  });
+
+  async function connectedTo(script) {
+    const scene = await open(script);
+    await scene.window.connected();
+    return scene;
+  }
+});
