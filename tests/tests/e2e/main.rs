@@ -16,6 +16,7 @@ mod order;
 mod outage;
 mod platform;
 mod recovery;
+mod refusals;
 mod slow_readers;
 mod stranger;
 mod tidy;
