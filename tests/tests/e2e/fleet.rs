@@ -39,8 +39,7 @@ impl Fleet {
         };
         let edges: Vec<Service> = (0..EDGES).map(launch).collect();
         let token = Operator::token(&issuer);
-        let mut fleet =
-            Fleet { edges, operators: Vec::new(), crowds: Vec::new(), _redis: redis, _issuer: issuer };
+        let mut fleet = Fleet { edges, operators: Vec::new(), crowds: Vec::new(), _redis: redis, _issuer: issuer };
         for (number, edge) in fleet.edges.iter().enumerate() {
             edge.wait_ready(SOON).await;
             fleet.operators.push(Operator::new(edge.http_addr(), Some(token.clone())));

@@ -75,10 +75,7 @@ async fn a_redis_that_is_killed_under_load_drops_nobody_and_everybody_is_told() 
 
     redis.start().await;
     let back = Instant::now();
-    eventually(SOON, || async {
-        last_numbers(&crowd).iter().zip(&before).any(|(now, before)| now > before)
-    })
-    .await;
+    eventually(SOON, || async { last_numbers(&crowd).iter().zip(&before).any(|(now, before)| now > before) }).await;
     let first_push = back.elapsed();
     crowd.all("told to read again", |heard| heard.count("resync") >= 1).await;
     let all_resynced = back.elapsed();

@@ -108,7 +108,8 @@ async fn requests_to_an_edge_without_a_database() {
 #[tokio::test]
 async fn connections() {
     require!(Redis);
-    let one = |edge: Launch| edge.env("SIGNAL_MAX_CONNECTIONS", "1").env("SIGNAL_ALLOWED_ORIGINS", "https://shop.example");
+    let one =
+        |edge: Launch| edge.env("SIGNAL_MAX_CONNECTIONS", "1").env("SIGNAL_ALLOWED_ORIGINS", "https://shop.example");
     let Backplane { edge, .. } = &up(one).await;
     let attempt = async |headers: &str| upgrade(edge, headers).await.0;
     let elsewhere = "Origin: https://elsewhere.example\r\n";
@@ -240,8 +241,7 @@ async fn sessions_that_are_ended() {
 #[tokio::test]
 async fn silence() {
     require!(Redis);
-    let watchful =
-        |edge: Launch| edge.env("SIGNAL_HEARTBEAT_INTERVAL", "100ms").env("SIGNAL_HEARTBEAT_TIMEOUT", "1s");
+    let watchful = |edge: Launch| edge.env("SIGNAL_HEARTBEAT_INTERVAL", "100ms").env("SIGNAL_HEARTBEAT_TIMEOUT", "1s");
     let Backplane { edge, issuer, .. } = &up(watchful).await;
     let silent = async { hear(&mut session(edge, &issuer.token("an"), V2).await).await };
     row(edge, "a client that says nothing", "4002 Heartbeat timeout", closes("4002"), silent).await;

@@ -14,9 +14,9 @@ use crate::{
 
 const READERS: usize = 100;
 const STALLED: usize = 1000;
-const OUTBOUND_LIMIT_KIB: u64 = 128;
+const OUTBOUND_LIMIT_KIB: u64 = 64;
 /// Together a thousand clients keep far more than what may be left over when they are gone.
-const ALLOWANCE_KIB: u64 = STALLED as u64 * OUTBOUND_LIMIT_KIB / 8;
+const ALLOWANCE_KIB: u64 = STALLED as u64 * OUTBOUND_LIMIT_KIB / 4;
 const PADDING: usize = 16 * 1024;
 /// Far more than fit into a connection on which nobody reads.
 const MOST_MESSAGES: u64 = 1000;
@@ -55,7 +55,7 @@ async fn a_thousand_clients_that_stop_reading_are_closed_and_leave_nothing_behin
     let readers = Crowd::connect(addr, &tokens(&backplane.issuer, "reader", READERS)).await;
     let connection = ledger::backplane(&backplane.redis.url()).await.unwrap();
     let mut scene = Scene { backplane, connection, readers, sent: 0 };
-    for _ in 0..10 {
+    for _ in 0..3 {
         scene.broadcast(PADDING).await;
     }
     let files_before = scene.backplane.edge.open_files();
