@@ -18,8 +18,8 @@ use uuid::Uuid;
 use crate::{
     accept,
     admission::Admission,
-    backplane_watch,
-    clients::{self, Clients},
+    api, backplane_watch,
+    clients::Clients,
     cluster::{self, Cluster, ClusterSettings},
     config::{StreamSettings, TokenExpiry},
     drain,
@@ -118,8 +118,9 @@ impl Edge {
             permissions: Arc::clone(&self.permissions),
         };
         let stream = Router::new().route(&self.shared.settings.stream_path, any(upgrade::refuse));
-        let routes = stream.merge(clients::router(base_path, clients)).merge(doc::router(base_path));
-        rest::finish_for(routes, &self.shared.settings.cors.allowed_origins)
+        let api = api::router(base_path, clients, self.shared.identity.clone());
+        let api = stream.merge(api).merge(doc::router(base_path));
+        rest::finish_for(api, &self.shared.settings.cors.allowed_origins)
     }
 
     /// Authenticated clients.

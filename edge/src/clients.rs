@@ -11,11 +11,9 @@ mod shapes;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::Router;
 use signal_auth::{Permissions, Verifier};
 use signal_service::rest::RestError;
 use signal_wire::control::Ask;
-use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
@@ -33,19 +31,8 @@ pub(crate) struct Clients {
     pub(crate) permissions: Arc<Permissions>,
 }
 
-/// The routes under `base_path`, to be finished with the others.
-pub(crate) fn router(base_path: &str, clients: Clients) -> Router {
-    let (router, _) = documented().split_for_parts();
-    let router = router.with_state(Arc::new(clients));
-    if base_path.is_empty() { router } else { Router::new().nest(base_path, router) }
-}
-
-/// What they are, with paths relative to the base path.
-pub fn openapi() -> OpenApi {
-    documented().into_openapi()
-}
-
-fn documented() -> OpenApiRouter<Arc<Clients>> {
+/// The routes, with paths relative to the base path.
+pub(crate) fn documented() -> OpenApiRouter<Arc<Clients>> {
     OpenApiRouter::default()
         .routes(routes!(reading::status))
         .routes(routes!(reading::list))

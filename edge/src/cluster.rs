@@ -214,7 +214,12 @@ impl Cluster {
     ///
     /// # Errors
     /// If so much waits here already that nobody was sent anything.
-    pub(crate) async fn say(&self, target: Target<'_>, envelope: &Envelope<'_>, encoded: Vec<u8>) -> Result<bool, Full> {
+    pub(crate) async fn say(
+        &self,
+        target: Target<'_>,
+        envelope: &Envelope<'_>,
+        encoded: Vec<u8>,
+    ) -> Result<bool, Full> {
         self.push(Push::new(target, envelope))?;
         Ok(self.publish(vec![Publication { channel: target.channel(), payload: encoded.into() }]).await)
     }

@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use signal_service::telemetry::traces;
 use signal_wire::{
     envelope::{Envelope, Target},
     message::{self, event},
 };
 use tokio::runtime::Handle;
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::{
@@ -40,6 +42,8 @@ pub(crate) struct Push {
     plaintext: Bytes,
     /// Sorted: every client of the audience is looked up in it.
     exclude: Box<[Uuid]>,
+    /// From the backplane to the last socket, for a message that somebody traces; else none.
+    trace: Span,
 }
 
 impl Push {
@@ -56,6 +60,7 @@ impl Push {
             channel: target.channel().into(),
             plaintext: message::compose(&envelope.event, envelope.data).into(),
             exclude,
+            trace: trace(target, envelope.traceparent.as_deref()),
         }
     }
 
@@ -66,6 +71,7 @@ impl Push {
             channel: Target::Broadcast.channel().into(),
             plaintext: message::compose_value(event::RESYNC, &data).into(),
             exclude: Box::default(),
+            trace: Span::none(),
         }
     }
 
@@ -77,6 +83,23 @@ impl Push {
     fn target(&self) -> Target<'_> {
         Target::of_channel(&self.channel).expect("the channel was made of a target")
     }
+}
+
+/// Only what began elsewhere is traced: a trace of each message's own would cost more than the message.
+fn trace(target: Target<'_>, traceparent: Option<&str>) -> Span {
+    if traceparent.is_none() {
+        return Span::none();
+    }
+    let span = tracing::debug_span!("push", "otel.kind" = "consumer", target = target.kind());
+    traces::set_parent(&span, traceparent);
+    span
+}
+
+/// While they live, the spans of writing the traced messages of a batch to the clients of one lane.
+fn writing(plan: &Plan, batch: &[Arc<Push>]) -> Vec<Span> {
+    let traced = batch.iter().enumerate().filter(|(_, push)| !push.trace.is_none());
+    let clients = |number| plan.iter().filter(|(_, planned)| *planned == number).count();
+    traced.map(|(number, push)| tracing::debug_span!(parent: &push.trace, "write", clients = clients(number))).collect()
 }
 
 #[derive(Debug)]
@@ -127,6 +150,7 @@ impl Fanout {
         let (plan, planned) = self.plan(index, batch);
         if planned == batch.len() && plan.len() <= ON_THE_SPOT {
             metrics::messages_out(plan.len());
+            let _writing = writing(&plan, batch);
             by_client(&plan).for_each(|messages| send(messages, batch));
             if let Some(next) = self.lanes[index].finish_turn() {
                 self.runtime.spawn(Arc::clone(self).run(index, next));
@@ -143,6 +167,7 @@ impl Fanout {
             while !rest.is_empty() {
                 let (plan, planned) = self.plan(index, rest);
                 metrics::messages_out(plan.len());
+                let _writing = writing(&plan, &rest[..planned]);
                 for turn in by_client(&plan).collect::<Vec<_>>().chunks(CLIENTS_PER_TURN) {
                     turn.iter().for_each(|messages| send(messages, rest));
                     tokio::task::yield_now().await;
@@ -227,7 +252,12 @@ mod tests {
     use super::*;
 
     fn push(bytes: usize) -> Arc<Push> {
-        Arc::new(Push { channel: "ws:broadcast".into(), plaintext: vec![b'x'; bytes].into(), exclude: Box::default() })
+        Arc::new(Push {
+            channel: "ws:broadcast".into(),
+            plaintext: vec![b'x'; bytes].into(),
+            exclude: Box::default(),
+            trace: Span::none(),
+        })
     }
 
     #[test]

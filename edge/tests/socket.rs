@@ -1,10 +1,10 @@
 //! The edge over real sockets, held against every row of the protocol.
 #![allow(clippy::unwrap_used, reason = "a test that finds something missing has failed")]
 
-#[path = "socket/fixture.rs"]
-mod fixture;
 #[path = "socket/faulty_bus.rs"]
 mod faulty_bus;
+#[path = "socket/fixture.rs"]
+mod fixture;
 #[path = "socket/rest.rs"]
 mod rest;
 

@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
 use signal_fuzz::memory::within;
 use signal_wire::{
     envelope::{Envelope, Target},
@@ -19,7 +20,12 @@ fuzz_target!(|bytes: &[u8]| {
     }
     // An excluded client costs three bytes at least, and 24 in memory; a list that grows has twice that.
     let Ok((target, envelope)) = within(32, bytes, || Envelope::decode(channel, payload)) else { return };
-    assert_eq!(target.channel(), channel, "who is meant is who the channel says");
+    assert_eq!(target.channel(), channel);
+    if let Ok(value) = serde_json::from_slice::<Value>(payload) {
+        let mut parts = channel.splitn(3, ':').skip(1);
+        assert_eq!(value["type"].as_str(), parts.next(), "type and target are the channel's");
+        assert_eq!(value["target"].as_str(), parts.next(), "type and target are the channel's");
+    }
 
     let encoded = envelope.encode();
     assert!(encoded.len() <= payload.len(), "encoding leaves out, and adds nothing");

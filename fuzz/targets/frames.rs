@@ -35,6 +35,9 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(rooms) = rooms {
         assert_eq!(field("rooms"), Some(&rooms.iter().map(|room| Value::from(&**room)).collect()));
     }
+    if let Ok(token) = frame.refresh() {
+        assert_eq!(field("token").and_then(Value::as_str), Some(&*token));
+    }
     for (read, name) in [(offer.token, "token"), (offer.public_key, "publicKey"), (offer.scheme, "type")] {
         if let Some(text) = read {
             assert_eq!(field(name).and_then(Value::as_str), Some(&*text), "{name}");

@@ -137,7 +137,6 @@ def fuzz(service, seconds, seed, token=None):
         "--checks=all",
         f"--seed={seed}",
         f"--max-time={seconds}",
-        "--workers=2",
     ]
     if token is not None:
         command.append(f"--header=Authorization: Bearer {token}")

@@ -19,9 +19,6 @@ export const launch = (executablePath) =>
   // Root has no sandbox to put Chromium in; on CI everything runs as root.
   chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
 
-// The page asks for identity keys to pin; an edge that has none says so with a 404.
-const IDENTITY = /\/identity$/;
-
 /**
  * A window of its own, with cookies and storage of its own, in which `problems` gathers what nobody should see.
  * `prepare` gets the page before it loads.
@@ -32,13 +29,11 @@ export async function openWindow(browser, url, prepare = async () => {}) {
   page.setDefaultTimeout(20_000);
   const problems = [];
   page.on('console', (message) => {
-    if (IDENTITY.test(message.location().url)) return;
     if (['error', 'warning'].includes(message.type())) problems.push(`console: ${message.text()}`);
   });
   page.on('pageerror', (error) => problems.push(`uncaught: ${error.message}`));
   page.on('requestfailed', (request) => problems.push(`failed: ${request.url()} ${request.failure()?.errorText}`));
   page.on('response', (answer) => {
-    if (answer.status() === 404 && IDENTITY.test(answer.url())) return;
     if (answer.status() >= 400) problems.push(`${answer.status()}: ${answer.url()}`);
   });
   await page.addInitScript(() => {

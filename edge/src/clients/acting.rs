@@ -86,10 +86,7 @@ pub(super) async fn send_to_client(
     Body(message): Body<SocketMessage>,
 ) -> Result<SocketDelivery, RestError> {
     let message = message.checked(id.clone())?;
-    somewhere(&clients, &id, |client_id| {
-        Ask::Send(signal_wire::control::ToClient { client_id, ..message })
-    })
-    .await?;
+    somewhere(&clients, &id, |client_id| Ask::Send(signal_wire::control::ToClient { client_id, ..message })).await?;
     Ok(SocketDelivery { complete: true })
 }
 

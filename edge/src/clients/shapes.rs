@@ -10,7 +10,10 @@ use axum::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
-use signal_service::rest::{Cause, RestError};
+use signal_service::{
+    rest::{Cause, RestError},
+    telemetry::traces,
+};
 use signal_wire::{
     control,
     envelope::{Envelope, MAX_BYTES, Target},
@@ -18,7 +21,10 @@ use signal_wire::{
     room, timestamp,
 };
 use time::OffsetDateTime;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::{Array, ArrayBuilder, ObjectBuilder, SchemaFormat, Type, schema::SchemaType},
+};
 use uuid::Uuid;
 
 use crate::cluster::{Listing, MAX_LIMIT, Status};
@@ -257,10 +263,16 @@ pub(super) struct SocketAnnouncement {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Value)]
     data: Option<Box<RawValue>>,
-    /// Ids of clients that are passed over
     #[serde(default)]
-    #[schema(max_items = 10_000)]
+    #[schema(schema_with = excluded)]
     exclude: Option<Vec<String>>,
+}
+
+fn excluded() -> Array {
+    let id = ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom("uuid".to_owned())));
+    let ids = ArrayBuilder::new().schema_type(SchemaType::from_iter([Type::Array, Type::Null]));
+    let ids = ids.items(id).max_items(Some(MAX_EXCLUDED));
+    ids.description(Some("Ids of clients that are passed over")).build()
 }
 
 /// Keeps `null` apart from absence.
@@ -297,6 +309,7 @@ impl SocketAnnouncement {
         }
         let mut envelope = or_causes(Envelope::new(server_id, target, &self.event, self.data.as_deref()), &causes)?;
         envelope.exclude = (!exclude.is_empty()).then(|| exclude.iter().map(|id| Cow::Borrowed(id.as_str())).collect());
+        envelope.traceparent = traces::current_traceparent().map(Cow::Owned);
         let encoded = encoded(&envelope)?;
         Ok((envelope, encoded))
     }

@@ -70,9 +70,9 @@ impl Cluster {
                 let wanted = Wanted { user: user_id.as_deref(), room: room.as_deref() };
                 Answer::Page(self.page(wanted, after.as_deref().and_then(parse), (*limit).clamp(1, MAX_LIMIT)))
             }
-            Ask::Get { client_id } => self.client(client_id, |connection| {
-                self.shown(connection).map_or(Answer::Absent, Answer::Client)
-            }),
+            Ask::Get { client_id } => {
+                self.client(client_id, |connection| self.shown(connection).map_or(Answer::Absent, Answer::Client))
+            }
             Ask::Disconnect { client_id } => self.client(client_id, |connection| {
                 connection.close(CloseCode::Disconnected);
                 Answer::Done

@@ -44,14 +44,7 @@ struct State {
 
 impl Canary {
     pub(super) fn new(edge: Uuid, blind_after: Duration, health: Component, now: Instant) -> Self {
-        let state = State {
-            next: 0,
-            sung: VecDeque::new(),
-            heard: now,
-            restored: now,
-            lost: None,
-            missed: false,
-        };
+        let state = State { next: 0, sung: VecDeque::new(), heard: now, restored: now, lost: None, missed: false };
         let channel = Channel::Canary(&edge.to_string()).name();
         Self { channel, blind_after, health, state: Mutex::new(state) }
     }

@@ -52,7 +52,7 @@ impl Ears {
     pub(crate) async fn local_pushes(&mut self, pushes: &mut Vec<Push>, max: usize) {
         if self.pushes.recv_many(pushes, max).await == 0 {
             // Nobody is left who could send anything.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -15,7 +15,7 @@ use super::{CONNECT_TIMEOUT, OpenError, bounded};
 const MAX_CONNECTIONS: u32 = 4;
 /// In milliseconds. Shorter than the client's patience, so that a connection whose question took too long is answered
 /// and can be used again.
-const STATEMENT_TIMEOUT: &str = "1500";
+const STATEMENT_TIMEOUT: &str = "1000";
 
 /// `bool_and` of no row is null: what nothing gives is not given. One row that denies outweighs all that allow. The
 /// array is made once, however many policies a role has.

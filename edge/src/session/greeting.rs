@@ -4,6 +4,7 @@ use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
 
 use signal_wire::{close::CloseCode, message};
 use tokio::time::{Instant, sleep};
+use tracing::Instrument;
 
 use super::{
     End, FRAMES_PER_TURN, Reader,
@@ -57,7 +58,8 @@ pub(super) async fn greet<'a>(shared: &'a Arc<Shared>, link: &Arc<Link>, reader:
                     Read::Closing => return None,
                     Read::Offer(offer) => {
                         deadline.as_mut().reset(Instant::now() + shared.settings.handshake_timeout);
-                        let work = Box::pin(async move { authenticate(shared, &offer).await });
+                        let span = tracing::debug_span!("handshake", "otel.kind" = "server");
+                        let work = Box::pin(async move { authenticate(shared, &offer).await }.instrument(span));
                         check = Some((work, Instant::now()));
                         true
                     }

@@ -37,7 +37,7 @@ async fn edge_on(shared: &MemoryBus, settings: ClusterSettings) -> (TestEdge, Ar
 async fn an_edge_that_falls_silent_is_missed_at_once_and_forgotten_after_its_lease() {
     let shared = MemoryBus::new();
     let settings = ClusterSettings { lease: Duration::from_secs(3), ..impatient() };
-    let (asked, _) = edge_on(&shared, settings).await;
+    let (asked, asker) = edge_on(&shared, settings).await;
     let (silent, faults) = edge_on(&shared, settings).await;
     let (here, there) = (asked.client("an").await, silent.client("binh").await);
     asked.knows(2).await;
@@ -56,6 +56,7 @@ async fn an_edge_that_falls_silent_is_missed_at_once_and_forgotten_after_its_lea
         assert_eq!(answer.status, 503, "{answer:?}");
         assert!(answer.body["message"].as_str().unwrap().contains("did not answer"), "{answer:?}");
     }
+    assert_eq!(asker.held(":reply:"), 0, "what was waited for in vain is let go of");
     // Who is here needs nobody's answer.
     assert_eq!(asked.get(&format!("/{}", here.id)).await["id"], json!(here.id));
 
@@ -88,27 +89,52 @@ async fn an_edge_whose_answers_are_lost_makes_an_answer_incomplete_and_no_more()
 }
 
 #[tokio::test]
-async fn who_says_hello_is_known_at_once_and_who_says_goodbye_is_expected_no_more() {
+async fn the_edge_that_has_a_client_is_not_kept_waiting_by_another() {
     let shared = MemoryBus::new();
-    // Nobody announces itself before the test is over, except to answer a hello.
-    let settings = ClusterSettings {
-        announce_every: Duration::from_secs(2),
-        lease: Duration::from_secs(600),
-        reply_timeout: SOON,
-        ..quick()
-    };
+    let (asked, asker) = edge_on(&shared, quick()).await;
+    let (has, _) = edge_on(&shared, quick()).await;
+    let (_silent, faults) = edge_on(&shared, quick()).await;
+    let mut client = has.client("an").await;
+    asked.knows(3).await;
+    faults.speechless.store(true, Ordering::SeqCst);
+    let began = Instant::now();
+    assert_eq!(asked.get(&format!("/{}", client.id)).await["userId"], "an");
+    assert_eq!(asked.ask("DELETE", &format!("/{}", client.id), None).await.status, 204);
+    assert!(began.elapsed() < SOON, "{:?} of what may take {:?} each", began.elapsed(), quick().reply_timeout);
+    assert_eq!(client.socket.closed().await.0, 4007);
+    assert_eq!(asker.held(":reply:"), 0, "nobody listens any more");
+}
+
+#[tokio::test]
+async fn who_says_hello_is_known_at_once_and_is_told_who_else_there_is() {
+    let shared = MemoryBus::new();
+    // Nobody announces itself in time but to say hello and to answer it.
+    let hours = Duration::from_secs(7200);
+    let settings = ClusterSettings { announce_every: hours, lease: 5 * hours, ..quick() };
     let (first, _) = edge_on(&shared, settings).await;
     let (second, _) = edge_on(&shared, settings).await;
-    let client = second.client("an").await;
     for edge in [&first, &second] {
-        edge.knows(2).await;
+        eventually(SOON, || async { edge.get("/status").await["cluster"]["edges"] == 2 }).await;
+        assert_eq!(edge.get("/status").await["cluster"]["complete"], false, "there may be more");
+        assert_eq!(edge.get("").await["complete"], false);
     }
-    second.shutdown.trigger();
-    drop(client);
-    second.shutdown.drain().await;
-    first.knows(1).await;
-    let page = first.get("").await;
+}
+
+#[tokio::test]
+async fn who_says_goodbye_is_expected_no_more_once_its_clients_are_gone() {
+    let shared = MemoryBus::new();
+    let settings = ClusterSettings { lease: Duration::from_secs(600), ..quick() };
+    let (staying, _) = edge_on(&shared, settings).await;
+    let (leaving, _) = edge_on(&shared, settings).await;
+    let mut client = leaving.client("an").await;
+    staying.knows(2).await;
+    leaving.shutdown.trigger();
+    while client.socket.hear_frame().await.is_ok() {}
+    staying.knows(1).await;
+    assert_eq!(leaving.edge.connections(), 0);
+    let page = staying.get("").await;
     assert_eq!((&page["complete"], &page["edges"]["expected"]), (&json!(true), &json!(1)));
+    leaving.shutdown.drain().await;
 }
 
 #[tokio::test]
@@ -148,10 +174,8 @@ async fn messages_that_are_none_are_counted_and_disturb_nobody() {
     let page = asked.get("").await;
     assert_eq!((&page["complete"], ids_of(&page)), (&json!(true), vec![client.id]));
     let counted_twice = 2.0 * (bad.len() + 1) as f64;
-    eventually(SOON, || async {
-        counted("signal_edge_control_refused_total", &malformed) >= before + counted_twice
-    })
-    .await;
+    eventually(SOON, || async { counted("signal_edge_control_refused_total", &malformed) >= before + counted_twice })
+        .await;
     assert!(counted("signal_edge_control_refused_total", &[("reason", "too_large")]) >= 2.0);
 }
 
@@ -183,7 +207,7 @@ async fn without_a_backplane_who_is_here_is_reached_and_nobody_is_forgotten() {
     eventually(SOON, || async { began.elapsed() > 2 * settings.lease }).await;
     let page = blind.get("").await;
     assert_eq!((&page["complete"], &page["edges"]), (&json!(false), &json!({"expected": 2, "answered": 1})));
-    assert_eq!(blind.health.status("backplane").unwrap().up, true, "that is the canary's to say");
+    assert!(blind.health.status("backplane").unwrap().up, "that is the canary's to say");
 
     faults.restore();
     let resync = json!({"event": "resync", "data": {"reason": "backplane"}});

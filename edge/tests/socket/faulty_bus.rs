@@ -27,6 +27,7 @@ pub(crate) struct Faults {
     /// Only answers go nowhere.
     pub(crate) speechless: AtomicBool,
     events: Mutex<Option<mpsc::UnboundedSender<Event>>>,
+    held: Mutex<Vec<String>>,
 }
 
 impl FaultyBus {
@@ -48,6 +49,11 @@ impl Faults {
         self.refusing.store(false, Ordering::SeqCst);
         self.deaf.store(false, Ordering::SeqCst);
         self.say(Event::Restored);
+    }
+
+    /// Channels that are acquired and not released.
+    pub(crate) fn held(&self, kind: &str) -> usize {
+        self.held.lock().iter().filter(|channel| channel.contains(kind)).count()
     }
 
     pub(crate) fn say(&self, event: Event) {
@@ -73,7 +79,32 @@ impl Bus for FaultyBus {
         let (channels, events) = self.shared.subscribe();
         let (sender, said) = mpsc::unbounded_channel();
         *self.faults.events.lock() = Some(sender);
+        let channels = Arc::new(CountedChannels { channels, faults: Arc::clone(&self.faults) });
         (channels, Box::new(FaultyEvents { events, said, faults: Arc::clone(&self.faults) }))
+    }
+}
+
+#[derive(Debug)]
+struct CountedChannels {
+    channels: Arc<dyn Channels>,
+    faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl Channels for CountedChannels {
+    async fn acquire(&self, channels: Vec<String>) -> Result<(), BusError> {
+        self.faults.held.lock().extend(channels.clone());
+        self.channels.acquire(channels).await
+    }
+
+    fn release(&self, channels: Vec<String>) {
+        let mut held = self.faults.held.lock();
+        for channel in &channels {
+            let at = held.iter().position(|other| other == channel).expect("only what was acquired is released");
+            held.swap_remove(at);
+        }
+        drop(held);
+        self.channels.release(channels);
     }
 }
 

@@ -9,6 +9,7 @@ mod nodes;
 mod publisher;
 mod sentinel;
 mod subscription;
+mod tls;
 
 use std::{fmt, sync::Arc};
 

@@ -51,7 +51,8 @@ impl<'a> Target<'a> {
         (!target.is_empty()).then(|| wrap(target))
     }
 
-    fn kind(self) -> &'static str {
+    /// `type` of an envelope.
+    pub fn kind(self) -> &'static str {
         match self {
             Self::Broadcast => "broadcast",
             Self::Room(_) => "room",

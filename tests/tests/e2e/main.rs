@@ -20,4 +20,5 @@ mod refusals;
 mod slow_readers;
 mod stranger;
 mod tidy;
+mod traces;
 mod window;

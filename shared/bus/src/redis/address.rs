@@ -45,7 +45,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Endpoint {
     /// A name or an IP address, an IPv6 one without its brackets.
     pub(super) host: String,

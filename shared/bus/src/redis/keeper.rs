@@ -21,7 +21,7 @@ use super::{
     address::Address,
     confirmation::Confirmations,
     holdings::{Changes, Holdings},
-    node::{CONNECT_TIMEOUT, Node},
+    node::{Node, REACH_TIMEOUT},
     nodes::Nodes,
 };
 
@@ -37,7 +37,7 @@ const BATCH: usize = 256;
 
 /// Everything is to be subscribed again 2 s after Redis is back. A try that began just before that may hang to its end,
 /// and the one after it be delayed: what is left is for connecting and subscribing.
-const _: () = assert!(CONNECT_TIMEOUT.as_millis() + LONGEST_DELAY.as_millis() <= 1400);
+const _: () = assert!(REACH_TIMEOUT.as_millis() + LONGEST_DELAY.as_millis() <= 1400);
 
 pub(super) enum Request {
     Acquire(Vec<String>, oneshot::Sender<()>),

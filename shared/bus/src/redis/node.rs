@@ -1,26 +1,40 @@
 //! One server, and the connections to it.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, future::Future, io, sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisConnectionInfo, RedisError,
-    RedisResult,
+    AsyncConnectionConfig, RedisConnectionInfo, RedisError, RedisResult,
     aio::{MultiplexedConnection, PubSub, PubSubSink, PubSubStream},
-    io::tcp::TcpSettings,
 };
-use tokio::time::timeout;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::client::TlsStream;
+use tokio_util::{either::Either, task::AbortOnDropHandle};
 
-use super::address::{Address, Credentials, Endpoint};
+use super::{
+    address::{Address, Credentials, Endpoint},
+    tls,
+};
 
-/// Of name resolution, TCP, TLS and login together. Short, since a try that began just before a server came back may
-/// hang for as long.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Of name resolution and TCP. Short, since a try that began just before a server came back may hang for as long.
+pub(super) const REACH_TIMEOUT: Duration = Duration::from_secs(1);
+/// Of TLS and login. Longer: who is there and busy, as after a restart when everybody comes at once, would otherwise do
+/// the same work again and again.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(3);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) endpoint: Endpoint,
-    client: Client,
+    tls: bool,
+    login: RedisConnectionInfo,
+}
+
+/// A connection for commands, which all clones share.
+#[derive(Clone, Debug)]
+pub(super) struct Connection {
+    pub(super) commands: MultiplexedConnection,
+    /// Reads and writes; without this it would go on as long as a server that hangs.
+    _driver: Arc<AbortOnDropHandle<()>>,
 }
 
 /// What a server did instead of serving. Redis's answers and the system's do not repeat credentials.
@@ -38,12 +52,6 @@ impl Node {
     }
 
     pub(super) fn new(endpoint: Endpoint, tls: bool, credentials: Option<&Credentials>, database: u32) -> Self {
-        let (host, port) = (endpoint.host.clone(), endpoint.port);
-        let address = if tls {
-            ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
-        } else {
-            ConnectionAddr::Tcp(host, port)
-        };
         let mut login = RedisConnectionInfo::default().set_db(database.into());
         if let Some(Credentials { user, password }) = credentials {
             login = login.set_password(password);
@@ -51,36 +59,54 @@ impl Node {
                 login = login.set_username(user);
             }
         }
-        // Small commands follow each other: a subscription must not wait until the last one is acknowledged.
-        let tcp = TcpSettings::default().set_nodelay(true);
-        let client = address
-            .into_connection_info()
-            .and_then(|info| Client::open(info.set_redis_settings(login).set_tcp_settings(tcp)))
-            .expect("settings that are no longer text need no parsing");
-        Self { endpoint, client }
+        Self { endpoint, tls, login }
     }
 
-    /// A connection for commands.
-    pub(super) async fn connect(&self) -> Result<MultiplexedConnection, NodeError> {
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(Some(RESPONSE_TIMEOUT));
-        self.in_time(self.client.get_multiplexed_async_connection_with_config(&config)).await
+    pub(super) async fn connect(&self) -> Result<Connection, NodeError> {
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(RESPONSE_TIMEOUT));
+        let connecting = self.log_in(async |stream| {
+            let (commands, driver) = MultiplexedConnection::new_with_config(&self.login, stream, config).await?;
+            Ok(Connection { commands, _driver: Arc::new(AbortOnDropHandle::new(tokio::spawn(driver))) })
+        });
+        connecting.await.map_err(|cause| self.error(cause))
     }
 
     /// A connection for subscriptions.
     pub(super) async fn listen(&self) -> Result<(PubSubSink, PubSubStream), NodeError> {
-        self.in_time(self.client.get_async_pubsub()).await.map(PubSub::split)
+        let connecting = self.log_in(async |stream| Ok(PubSub::new(&self.login, stream).await?.split()));
+        connecting.await.map_err(|cause| self.error(cause))
     }
 
-    async fn in_time<T>(&self, connecting: impl Future<Output = RedisResult<T>>) -> Result<T, NodeError> {
-        match timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(connected) => connected.map_err(|cause| self.error(cause)),
-            Err(_) => Err(self.error((ErrorKind::Io, "no connection in time").into())),
-        }
+    async fn log_in<T>(&self, login: impl AsyncFnOnce(Stream) -> RedisResult<T>) -> RedisResult<T> {
+        let Endpoint { host, port } = &self.endpoint;
+        let tcp = in_time(REACH_TIMEOUT, "not reached", TcpStream::connect((host.as_str(), *port))).await?;
+        // Small commands follow each other: a subscription must not wait until the last one is acknowledged.
+        tcp.set_nodelay(true)?;
+        let logging_in = async {
+            let stream = match self.tls {
+                true => Either::Right(tls::connect(host, tcp).await?),
+                false => Either::Left(tcp),
+            };
+            login(stream).await
+        };
+        in_time(LOGIN_TIMEOUT, "no login", logging_in).await
     }
 
     pub(super) fn error(&self, cause: RedisError) -> NodeError {
         NodeError { endpoint: self.endpoint.clone(), cause }
+    }
+}
+
+type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+async fn in_time<T, E: Into<RedisError>>(
+    limit: Duration,
+    otherwise: &str,
+    step: impl Future<Output = Result<T, E>>,
+) -> RedisResult<T> {
+    match timeout(limit, step).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("{otherwise} within {limit:?}")).into()),
     }
 }
 

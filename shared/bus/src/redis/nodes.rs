@@ -2,8 +2,6 @@
 
 use std::{future::pending, sync::Arc};
 
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-
 use super::{
     address::{Address, Endpoint, Topology},
     node::Node,
@@ -28,11 +26,6 @@ enum Choice {
 
 impl Nodes {
     pub(super) fn new(address: &Arc<Address>) -> Self {
-        if address.tls {
-            // The client takes the process's provider and would panic where two are compiled in and none is chosen.
-            // An error says that the process has chosen already.
-            let _ = aws_lc_rs::default_provider().install_default();
-        }
         let choice = match &address.topology {
             Topology::Single(node) => Choice::InTurn { nodes: vec![node.clone()], next: 0 },
             Topology::Cluster(nodes) => {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use redis::{Pipeline, RedisError, aio::MultiplexedConnection};
+use redis::{Pipeline, RedisError};
 use tokio::{sync::Mutex, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     address::{Address, Endpoint},
-    node::{Node, NodeError},
+    node::{Connection, Node, NodeError},
     nodes::Nodes,
     sentinel::NoMaster,
 };
@@ -30,7 +30,7 @@ struct State {
 struct Current {
     number: u64,
     node: Arc<Node>,
-    connection: MultiplexedConnection,
+    connection: Connection,
     /// Ends with the connection that it watches.
     _watch: Option<AbortOnDropHandle<()>>,
 }
@@ -62,7 +62,7 @@ impl Publisher {
 
     async fn try_send(self: &Arc<Self>, pipeline: &Pipeline) -> Result<(), PublishError> {
         let (number, node, mut connection) = self.connection().await?;
-        let result: Result<(), RedisError> = pipeline.query_async(&mut connection).await;
+        let result: Result<(), RedisError> = pipeline.query_async(&mut connection.commands).await;
         if result.is_err() {
             // The next publication starts with a new connection rather than with this one's fate.
             self.leave(number).await;
@@ -70,7 +70,7 @@ impl Publisher {
         result.map_err(|cause| PublishError::Failed(node.error(cause)))
     }
 
-    async fn connection(self: &Arc<Self>) -> Result<(u64, Arc<Node>, MultiplexedConnection), PublishError> {
+    async fn connection(self: &Arc<Self>) -> Result<(u64, Arc<Node>, Connection), PublishError> {
         let asked = Instant::now();
         let mut state = self.state.lock().await;
         if let Some(Current { number, node, connection, .. }) = &state.current {
@@ -121,7 +121,7 @@ impl Publisher {
 }
 
 /// Another node of a cluster does as well: all are tried before it is given up.
-async fn connect(nodes: &mut Nodes) -> Result<(Node, MultiplexedConnection), PublishError> {
+async fn connect(nodes: &mut Nodes) -> Result<(Node, Connection), PublishError> {
     let mut tries = nodes.count();
     loop {
         tries -= 1;

@@ -7,17 +7,19 @@
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
-use redis::{ErrorKind, RedisResult, Role, aio::MultiplexedConnection, cmd};
-use tokio::time::{sleep, timeout};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use redis::{ErrorKind, RedisResult, Role, cmd};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     address::{Address, Endpoint},
-    node::{Node, NodeError},
+    node::{Connection, Node, NodeError},
 };
 
-/// One that hangs costs this once for each search.
-pub(super) const ASK_TIMEOUT: Duration = Duration::from_millis(500);
+/// For all of them to answer, if none does sooner.
+const ASK_TIMEOUT: Duration = Duration::from_secs(3);
+/// For the others once one has answered: what a sentinel that hangs costs.
+const GRACE: Duration = Duration::from_millis(300);
 /// How often they are asked whether the master is still the same.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -49,7 +51,7 @@ struct Sentinel {
     node: Node,
     /// The same without credentials, which many deployments give to their nodes alone.
     open: Option<Node>,
-    connection: Option<MultiplexedConnection>,
+    connection: Option<Connection>,
 }
 
 /// Where a sentinel believes the master to be. Each failover has a greater epoch than all before.
@@ -98,28 +100,32 @@ impl Sentinels {
     /// What all of them believe, the newest first and no node twice, and what was wrong with the rest.
     async fn beliefs(&mut self) -> (Vec<Belief>, Vec<String>) {
         let name = &self.master;
-        let asked = self.each.iter_mut().map(async |sentinel| {
-            let endpoint = sentinel.node.endpoint.clone();
-            match timeout(ASK_TIMEOUT, sentinel.ask(name)).await {
-                Ok(Ok(belief)) => Ok(belief),
-                Ok(Err(error)) => Err(format!("sentinel at {endpoint}: {error}")),
-                Err(_) => Err(format!("sentinel at {endpoint}: no answer in time")),
-            }
-        });
+        let mut silent: Vec<_> = self.each.iter().map(|sentinel| sentinel.node.endpoint.clone()).collect();
+        let mut asked: FuturesUnordered<_> = self
+            .each
+            .iter_mut()
+            .map(async |sentinel| (sentinel.node.endpoint.clone(), sentinel.ask(name).await))
+            .collect();
         let (mut beliefs, mut causes) = (Vec::new(), Vec::new());
-        for answer in join_all(asked).await {
+        let mut deadline = Instant::now() + ASK_TIMEOUT;
+        while let Ok(Some((endpoint, answer))) = timeout_at(deadline, asked.next()).await {
+            silent.retain(|other| *other != endpoint);
             match answer {
-                Ok(belief) => beliefs.push(belief),
-                Err(cause) => causes.push(cause),
+                Ok(belief) => {
+                    beliefs.push(belief);
+                    deadline = deadline.min(Instant::now() + GRACE);
+                }
+                Err(error) => causes.push(format!("sentinel at {endpoint}: {error}")),
             }
         }
+        causes.extend(silent.iter().map(|endpoint| format!("sentinel at {endpoint}: no answer in time")));
         (newest_first(beliefs), causes)
     }
 
     async fn verified(&self, endpoint: Endpoint) -> Result<Node, String> {
         let node = Node::of(&self.address, endpoint);
         let mut connection = node.connect().await.map_err(|error| error.to_string())?;
-        match cmd("ROLE").query_async(&mut connection).await {
+        match cmd("ROLE").query_async(&mut connection.commands).await {
             Ok(Role::Primary { .. }) => Ok(node),
             Ok(_) => Err(format!("{node}: it says that it is no master")),
             Err(error) => Err(node.error(error).to_string()),
@@ -128,7 +134,8 @@ impl Sentinels {
 }
 
 fn newest_first(mut beliefs: Vec<Belief>) -> Vec<Belief> {
-    beliefs.sort_by_key(|belief| std::cmp::Reverse(belief.epoch));
+    // Equals in a fixed order: one node that goes by two names must not seem to move.
+    beliefs.sort_by(|one, other| other.epoch.cmp(&one.epoch).then_with(|| one.master.cmp(&other.master)));
     let mut named: Vec<Belief> = Vec::new();
     for belief in beliefs {
         if named.iter().all(|other| other.master != belief.master) {
@@ -153,7 +160,7 @@ impl Sentinel {
         Ok(belief)
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, NodeError> {
+    async fn connect(&self) -> Result<Connection, NodeError> {
         match (self.node.connect().await, &self.open) {
             (Err(refused), Some(open)) if refused.cause.kind() == ErrorKind::AuthenticationFailed => {
                 open.connect().await.map_err(|_| refused)
@@ -164,11 +171,13 @@ impl Sentinel {
 }
 
 /// The epoch is asked for first: a failover between the two then looks older than it is, never newer.
-async fn belief(connection: &mut MultiplexedConnection, master: &str) -> RedisResult<Belief> {
-    let state: HashMap<String, String> = cmd("SENTINEL").arg("MASTER").arg(master).query_async(connection).await?;
+async fn belief(connection: &mut Connection, master: &str) -> RedisResult<Belief> {
+    let state: HashMap<String, String> =
+        cmd("SENTINEL").arg("MASTER").arg(master).query_async(&mut connection.commands).await?;
     let epoch = state.get("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
     // While replicas are still being turned round, this one names the promoted node and the other one does not.
-    let (host, port) = cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(master).query_async(connection).await?;
+    let (host, port) =
+        cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(master).query_async(&mut connection.commands).await?;
     Ok(Belief { epoch, master: Endpoint { host, port } })
 }
 
