@@ -25,7 +25,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 pub struct Population {
     people: Vec<Arc<Mutex<Person>>>,
     clients: Vec<Client>,
-    _listening: JoinSet<()>,
+    listening: JoinSet<()>,
 }
 
 /// What one client has been told.
@@ -56,7 +56,7 @@ impl Population {
     /// # Errors
     /// If one is not.
     pub async fn gather(tokens: Vec<String>, balancer: &Balancer, ledger: &Ledger) -> anyhow::Result<Self> {
-        let mut population = Self { people: Vec::new(), clients: Vec::new(), _listening: JoinSet::new() };
+        let mut population = Self { people: Vec::new(), clients: Vec::new(), listening: JoinSet::new() };
         let mut tokens = tokens.into_iter().peekable();
         while tokens.peek().is_some() {
             let begun = population.clients.len();
@@ -80,7 +80,7 @@ impl Population {
             .queue(16)
             .connect()?;
         let person = Arc::<Mutex<Person>>::default();
-        self._listening.spawn(listen(events, Arc::clone(&person), ledger.clone()));
+        self.listening.spawn(listen(events, Arc::clone(&person), ledger.clone()));
         self.people.push(person);
         self.clients.push(client);
         Ok(())

@@ -36,7 +36,7 @@ pub fn tokens(issuer: &Issuer, prefix: &str, count: usize) -> Vec<String> {
 /// Sessions that read; they end with the value.
 pub struct Crowd {
     pub members: Vec<Member>,
-    _reading: JoinSet<()>,
+    reading: JoinSet<()>,
 }
 
 pub struct Member {
@@ -87,12 +87,12 @@ impl Crowd {
         let endpoint = endpoint.read_buffer(READ_BUFFER).open_timeout(MANY_SOON).handshake_timeout(MANY_SOON);
         let opening = stream::iter(tokens).map(|token| Session::open(&endpoint, token)).buffer_unordered(AT_ONCE);
         let sessions: Vec<Session> = opening.try_collect().await.unwrap();
-        let mut crowd = Crowd { members: Vec::new(), _reading: JoinSet::new() };
+        let mut crowd = Crowd { members: Vec::new(), reading: JoinSet::new() };
         for session in sessions {
             let (id, heard) = (session.connected().client_id.clone(), Arc::<Mutex<Heard>>::default());
             let (mut reader, writer) = session.into_split();
             crowd.members.push(Member { id, heard: Arc::clone(&heard), writer });
-            crowd._reading.spawn(async move {
+            crowd.reading.spawn(async move {
                 loop {
                     match reader.receive().await {
                         Ok(Received::Message(message)) => heard.lock().unwrap().take(&message),

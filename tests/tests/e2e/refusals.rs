@@ -84,6 +84,12 @@ async fn requests_to_the_management_api() {
     row(edge, "a token that is none", "401 Unauthorized", requests("401"), list(forger)).await;
     row(edge, "no permission", "403 Forbidden", requests("403"), list(clerk)).await;
     let get = |path| ask(&operator, Method::GET, path, Value::Null);
+    // For its first second an edge cannot know whether there are others.
+    eventually(SOON, || async {
+        let status = operator.get("/status").await.map_err(|error| error.to_string())?.body;
+        if status["cluster"]["complete"] == true { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
     row(edge, "a client that is nowhere", "404 Not Found", requests("404"), get(absent)).await;
     row(edge, "a page of 201", "422 ValidationError", requests("422"), get("?limit=201")).await;
     row(edge, "no event", "422 ValidationError", requests("422"), broadcast(json!({ "data": 1 }))).await;
