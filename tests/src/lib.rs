@@ -1,1 +1,9 @@
-//! End to end: scenarios on real servers, the demo page in a browser, the bench.
+//! End to end: scenarios on real servers, the demo page in a browser, the bench. What scenarios and bench share is here.
+
+pub mod balancer;
+pub mod figures;
+pub mod healing;
+pub mod ledger;
+pub mod open_files;
+pub mod operator;
+pub mod stalled;

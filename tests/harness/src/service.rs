@@ -177,6 +177,10 @@ impl Service {
         self.process.rss_kib()
     }
 
+    pub fn open_files(&self) -> usize {
+        self.process.open_files()
+    }
+
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);
     }

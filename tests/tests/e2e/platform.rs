@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use redis::AsyncCommands;
 use serde_json::{Value, json};
-use signal_harness::{Database, Issuer, Kafka, Kcat, Launch, Postgres, Record, Redis, Service};
+use signal_harness::{Database, Issuer, Kafka, Kcat, Launch, Postgres, Record, Redis, Service, scratch_dir};
+use signal_tests::ledger;
 
 use crate::window::Window;
 
@@ -51,8 +52,7 @@ impl Backplane {
 }
 
 pub async fn publish(redis: &Redis, messages: &[(String, Vec<u8>)]) {
-    let client = redis::Client::open(redis.url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut connection = ledger::backplane(&redis.url()).await.unwrap();
     for (channel, payload) in messages {
         let _receivers: usize = connection.publish(channel, payload).await.unwrap();
     }
@@ -60,6 +60,11 @@ pub async fn publish(redis: &Redis, messages: &[(String, Vec<u8>)]) {
 
 pub fn edge(redis: &Redis, issuer: &Issuer) -> Launch {
     Service::edge().env("SIGNAL_REDIS_URL", redis.url()).env("SIGNAL_JWKS_URL", issuer.jwks_url())
+}
+
+/// The URL of a database in which nobody holds anything; a role that passes every check still does.
+pub fn policies() -> String {
+    format!("sqlite://{}", scratch_dir("policies").join("policies.db").display())
 }
 
 pub fn worker(database_url: &str, brokers: &str, topic: &str, redis: &Redis, issuer: &Issuer) -> Launch {

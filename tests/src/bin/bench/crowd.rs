@@ -4,7 +4,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -13,7 +13,10 @@ use anyhow::{Context, anyhow, bail, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use signal_client::{Endpoint, Session, dial::Tcp, session::Received};
+use signal_wire::protocol::Protocol;
 use tokio::{sync::Notify, task::JoinSet, time::timeout};
+
+use crate::scene::micros;
 
 /// An address has some 28,000 ports for outgoing connections, and those of an earlier run may not be free yet.
 const CLIENTS_PER_ADDRESS: usize = 5000;
@@ -29,21 +32,16 @@ pub(crate) struct Crowd {
 #[derive(Debug, Default)]
 struct Arrivals {
     missing: AtomicUsize,
+    timing: AtomicBool,
+    latencies_ms: Mutex<Vec<f64>>,
     complaint: Mutex<Option<String>>,
     news: Notify,
 }
 
 impl Crowd {
     /// One client for each token.
-    pub(crate) async fn connect(edge: SocketAddr, tokens: &[String]) -> anyhow::Result<Self> {
-        let endpoints: Vec<_> = (0..tokens.len().div_ceil(CLIENTS_PER_ADDRESS)).map(|at| endpoint(edge, at)).collect();
-        let endpoints: Vec<Endpoint> = endpoints.into_iter().collect::<Result<_, _>>()?;
-        let sessions: Vec<Session> = stream::iter(tokens.iter().enumerate())
-            .map(|(number, token)| Session::open(&endpoints[number / CLIENTS_PER_ADDRESS], token))
-            .buffer_unordered(HANDSHAKES_AT_ONCE)
-            .try_collect()
-            .await
-            .context("a client was not let in")?;
+    pub(crate) async fn connect(edge: SocketAddr, tokens: &[String], protocol: Protocol) -> anyhow::Result<Self> {
+        let sessions = sessions(edge, tokens, protocol).await?;
         let arrivals = Arc::new(Arrivals::default());
         let mut clients = JoinSet::new();
         for session in sessions {
@@ -65,6 +63,17 @@ impl Crowd {
         timeout(ARRIVAL, self.arrivals.complete()).await.with_context(|| {
             format!("{} messages did not arrive within {ARRIVAL:?}", self.arrivals.missing.load(Ordering::SeqCst))
         })?
+    }
+
+    /// From now on it is kept how long each message takes to arrive.
+    pub(crate) fn time(&self) {
+        self.arrivals.timing.store(true, Ordering::SeqCst);
+    }
+
+    /// How long each took, in milliseconds, since [`Crowd::time`] or the last look.
+    pub(crate) fn latencies_ms(&self) -> anyhow::Result<Vec<f64>> {
+        let mut latencies = self.arrivals.latencies_ms.lock().map_err(|_| anyhow!("a client has panicked"))?;
+        Ok(std::mem::take(&mut *latencies))
     }
 
     /// Drops every connection.
@@ -89,7 +98,11 @@ impl Arrivals {
         }
     }
 
-    fn arrived(&self) -> anyhow::Result<()> {
+    fn arrived(&self, sent_us: u64) -> anyhow::Result<()> {
+        if self.timing.load(Ordering::Relaxed) {
+            let took_ms = micros().saturating_sub(sent_us) as f64 / 1000.0;
+            self.latencies_ms.lock().map_err(|_| anyhow!("a client has panicked"))?.push(took_ms);
+        }
         let before = self.missing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |missing| missing.checked_sub(1));
         ensure!(before.is_ok(), "a message arrived that nobody sent");
         if before == Ok(1) {
@@ -97,6 +110,19 @@ impl Arrivals {
         }
         Ok(())
     }
+}
+
+/// One session for each token.
+pub(crate) async fn sessions(edge: SocketAddr, tokens: &[String], protocol: Protocol) -> anyhow::Result<Vec<Session>> {
+    let addresses = tokens.len().div_ceil(CLIENTS_PER_ADDRESS);
+    let endpoints: Vec<_> = (0..addresses).map(|at| endpoint(edge, at, protocol)).collect();
+    let endpoints: Vec<Endpoint> = endpoints.into_iter().collect::<Result<_, _>>()?;
+    stream::iter(tokens.iter().enumerate())
+        .map(|(number, token)| Session::open(&endpoints[number / CLIENTS_PER_ADDRESS], token))
+        .buffer_unordered(HANDSHAKES_AT_ONCE)
+        .try_collect()
+        .await
+        .context("a client was not let in")
 }
 
 async fn listen(mut session: Session, arrivals: Arc<Arrivals>) {
@@ -122,14 +148,15 @@ async fn count(session: &mut Session, arrivals: &Arrivals) -> anyhow::Result<()>
                 let Stamp { t } = message.data()?;
                 ensure!(t > last, "a message overtook another");
                 last = t;
-                arrivals.arrived()?;
+                arrivals.arrived(t)?;
             }
         }
     }
 }
 
-fn endpoint(edge: SocketAddr, address: usize) -> anyhow::Result<Endpoint> {
+fn endpoint(edge: SocketAddr, address: usize, protocol: Protocol) -> anyhow::Result<Endpoint> {
     let local = Ipv4Addr::new(127, 0, 3, u8::try_from(address + 1).context("too many clients")?);
     let endpoint = Endpoint::new(&format!("ws://{edge}/stream"))?;
-    Ok(endpoint.dial_with(Tcp::from_address(IpAddr::V4(local))).read_buffer(512).open_timeout(ARRIVAL))
+    let endpoint = endpoint.dial_with(Tcp::from_address(IpAddr::V4(local))).protocol(protocol);
+    Ok(endpoint.read_buffer(512).open_timeout(ARRIVAL))
 }

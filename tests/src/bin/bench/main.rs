@@ -3,20 +3,24 @@
 mod broadcast;
 mod cpu;
 mod crowd;
+mod disconnect;
+mod drain;
 mod floor;
-mod limits;
+mod management;
 mod report;
 mod scene;
+mod slow_readers;
 
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use signal_wire::protocol::Protocol;
 
 use crate::report::{Figure, Report};
 
-/// The whole run takes about two minutes; one that takes longer has come to a halt.
-const DEADLINE: Duration = Duration::from_secs(15 * 60);
+/// The whole run takes about five minutes; one that takes longer has come to a halt.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 #[derive(Debug, Parser)]
 #[command(name = "bench", about = "Memory and CPU of an edge, with the floor in the same run")]
@@ -41,9 +45,37 @@ pub(crate) struct Options {
     /// How often edge and floor take turns.
     #[arg(long, default_value_t = 5)]
     pairs: usize,
+    /// Clients that an edge sends away.
+    #[arg(long, default_value_t = 5000)]
+    draining: usize,
+    /// What to measure, separated by commas; everything unless told.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Topic>,
     /// Prints JSON instead of the table.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Topic {
+    /// Memory of an edge and of idle clients, and the CPU of their handshakes.
+    Memory,
+    /// CPU of sealed messages, beside the floor.
+    Broadcast,
+    /// How long it takes to close a client that is on another edge.
+    Disconnect,
+    /// What operators' requests do to pushes.
+    Management,
+    /// The rate at which a stopped edge's clients come to another.
+    Drain,
+    /// What clients that stop reading do to others.
+    SlowReaders,
+}
+
+impl Options {
+    fn wants(&self, topic: Topic) -> bool {
+        self.only.is_empty() || self.only.contains(&topic)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -72,7 +104,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> anyhow::Result<()> {
-    limits::raise_open_files(options.idle.max(options.clients) + 500)?;
+    signal_tests::open_files::raise(options.idle.max(2 * options.clients).max(2 * options.draining) + 500)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         tokio::time::timeout(DEADLINE, measure(options))
@@ -85,9 +117,25 @@ fn run(options: &Options) -> anyhow::Result<()> {
 
 async fn measure(options: &Options) -> anyhow::Result<Report> {
     let mut report = Report::default();
-    report::progress("an empty edge, and idle clients");
-    memory(options, &mut report).await?;
-    broadcast::measure(options, &mut report).await?;
+    if options.wants(Topic::Memory) {
+        report::progress("an empty edge, and idle clients");
+        memory(options, &mut report).await?;
+    }
+    if options.wants(Topic::Broadcast) {
+        broadcast::measure(options, &mut report).await?;
+    }
+    if options.wants(Topic::Disconnect) {
+        disconnect::measure(options, &mut report).await?;
+    }
+    if options.wants(Topic::Management) {
+        management::measure(options, &mut report).await?;
+    }
+    if options.wants(Topic::SlowReaders) {
+        slow_readers::measure(options, &mut report).await?;
+    }
+    if options.wants(Topic::Drain) {
+        drain::measure(options, &mut report).await?;
+    }
     Ok(report)
 }
 
@@ -98,7 +146,7 @@ async fn memory(options: &Options, report: &mut Report) -> anyhow::Result<()> {
 
     let tokens = scene.tokens(options.idle);
     let before = scene.cpu()?;
-    let crowd = crowd::Crowd::connect(scene.edge.http_addr(), &tokens).await?;
+    let crowd = crowd::Crowd::connect(scene.edge.http_addr(), &tokens, Protocol::V2).await?;
     let cost = scene.cpu()? - before;
     // Handshakes leave garbage which the allocator gives back after a while; idle is what comes then.
     let idle = scene.settled_rss_kib().await;

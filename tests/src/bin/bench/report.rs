@@ -87,11 +87,11 @@ impl Report {
 
     fn table(&self) -> String {
         let cores = available_parallelism().map_or(1, usize::from);
+        // Only a broadcast says how large its frames are.
+        let frames =
+            if self.frame_bytes == 0 { String::new() } else { format!(", v1 frames of {} bytes", self.frame_bytes) };
         let mut lines = vec![
-            format!(
-                "{cores} cores, everything on loopback, frames of {} bytes; median (lowest to highest)",
-                self.frame_bytes
-            ),
+            format!("{cores} cores, everything on loopback{frames}; median (lowest to highest)"),
             row("", "measured", "target", "goal", ""),
         ];
         let bound = |bound: Option<f64>| bound.map(|bound| format!("<= {bound}")).unwrap_or_default();

@@ -3,8 +3,11 @@
 use anyhow::ensure;
 
 /// Raises the soft limit of open files as far as it goes.
+///
+/// # Errors
+/// If it does not go as far as `needed`.
 #[allow(unsafe_code, reason = "the standard library has no resource limits")]
-pub(crate) fn raise_open_files(needed: usize) -> anyhow::Result<()> {
+pub fn raise(needed: usize) -> anyhow::Result<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a valid struct for the time of the call.
     let read = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
