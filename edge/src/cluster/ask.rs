@@ -100,13 +100,18 @@ impl Cluster {
             metrics::control_request(kind, "too_many");
             return Err(TooManyRequests);
         };
-        let expected = self.membership.lock().expected(Instant::now());
+        let asked = Instant::now();
+        let expected = self.membership.lock().expected(asked);
         let mut missing: HashSet<Uuid> = expected.peers.iter().copied().collect();
+        // A list has many pages; what is asked of one client is worth the wait.
+        let silent = if matches!(ask, Ask::List { .. }) { expected.silent } else { Vec::new() };
         let mut answers = Vec::new();
-        if expected.hears && !missing.is_empty() {
-            let collecting = self.collect(ask, &mut missing, &mut answers, enough);
+        if expected.hears && missing.len() > silent.len() {
+            let collecting = self.collect(ask, &mut missing, &silent, &mut answers, enough);
             // What has come by then stands.
-            let _ = timeout(self.settings.reply_timeout, collecting).await;
+            if timeout(self.settings.reply_timeout, collecting).await.is_err() {
+                self.membership.lock().unanswered(&missing, asked);
+            }
         }
         let complete = expected.settled && missing.is_empty();
         metrics::control_request(kind, if complete { "complete" } else { "incomplete" });
@@ -117,6 +122,7 @@ impl Cluster {
         &self,
         ask: Ask,
         missing: &mut HashSet<Uuid>,
+        silent: &[Uuid],
         answers: &mut Vec<(Uuid, Answer)>,
         enough: impl Fn(&Answer) -> bool,
     ) {
@@ -130,7 +136,8 @@ impl Cluster {
         {
             return;
         }
-        while !missing.is_empty() {
+        // When only those are missing who do not answer anyway, the wait is over.
+        while missing.iter().any(|edge| !silent.contains(edge)) {
             let Some(payload) = waiting.answers.recv().await else { return };
             let Some((edge, answer)) = read(&payload) else { continue };
             missing.remove(&edge);

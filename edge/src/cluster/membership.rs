@@ -25,6 +25,8 @@ pub(super) struct Membership {
 struct Peer {
     heard: Instant,
     counts: Counts,
+    /// It left a question unanswered and has not been heard since.
+    silent: bool,
 }
 
 /// One's own announcements come back.
@@ -38,6 +40,8 @@ struct Hearing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Expected {
     pub(super) peers: Vec<Uuid>,
+    /// Those of them for whom it is of no use to wait.
+    pub(super) silent: Vec<Uuid>,
     /// Asking has a point.
     pub(super) hears: bool,
     /// Everybody who is there has had the time to say so.
@@ -58,13 +62,23 @@ impl Membership {
         if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&edge) {
             return Err(TooMany);
         }
-        self.peers.insert(edge, Peer { heard: now, counts: announcement.counts });
+        self.peers.insert(edge, Peer { heard: now, counts: announcement.counts, silent: false });
         Ok(())
     }
 
     /// Another edge said goodbye.
     pub(super) fn left(&mut self, edge: Uuid) {
         self.peers.remove(&edge);
+    }
+
+    /// Others have not answered what they were asked at `asked`. One answer waits for them, and then none until they are
+    /// heard again: a list of many pages would else wait for a dead edge at each.
+    pub(super) fn unanswered<'a>(&mut self, edges: impl IntoIterator<Item = &'a Uuid>, asked: Instant) {
+        for edge in edges {
+            if let Some(peer) = self.peers.get_mut(edge).filter(|peer| peer.heard <= asked) {
+                peer.silent = true;
+            }
+        }
     }
 
     /// One's own announcement came back.
@@ -91,6 +105,7 @@ impl Membership {
         let hearing = self.hearing.filter(|hearing| !self.is_deaf(*hearing, now));
         Expected {
             peers: self.peers.keys().copied().collect(),
+            silent: self.peers.iter().filter(|(_, peer)| peer.silent).map(|(edge, _)| *edge).collect(),
             hears: hearing.is_some(),
             settled: hearing.is_some_and(|hearing| now.saturating_duration_since(hearing.since) >= self.announce_every),
         }
@@ -151,7 +166,7 @@ mod tests {
         }
 
         fn expected(&self) -> (usize, bool, bool) {
-            let Expected { peers, hears, settled } = self.membership.expected(self.now);
+            let Expected { peers, hears, settled, .. } = self.membership.expected(self.now);
             (peers.len(), hears, settled)
         }
     }
@@ -177,12 +192,31 @@ mod tests {
     fn who_has_just_begun_to_hear_does_not_know_everybody() {
         let mut membership = Membership::new(SECOND, 5 * SECOND);
         let now = Instant::now();
-        let silence = Expected { peers: vec![], hears: false, settled: false };
+        let silence = Expected { peers: vec![], silent: vec![], hears: false, settled: false };
         assert_eq!(membership.expected(now), silence);
         membership.echoed(now);
         assert_eq!(membership.expected(now), Expected { hears: true, ..silence.clone() });
         let later = now + SECOND;
         assert_eq!(membership.expected(later), Expected { hears: true, settled: true, ..silence });
+    }
+
+    #[test]
+    fn who_leaves_a_question_unanswered_is_not_waited_for_until_it_is_heard_again() {
+        let mut world = World::new();
+        world.hear(1);
+        world.hear(2);
+        let asked = world.now + SECOND;
+        world.now = asked + SECOND / 2;
+        world.hear(2);
+        world.membership.unanswered(&[Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3)], asked);
+        let expected = world.membership.expected(world.now);
+        assert_eq!(
+            (expected.peers.len(), expected.silent),
+            (2, vec![Uuid::from_u128(1)]),
+            "the other was heard meanwhile"
+        );
+        world.hear(1);
+        assert!(world.membership.expected(world.now).silent.is_empty());
     }
 
     #[test]

@@ -50,6 +50,7 @@ async fn an_edge_that_falls_silent_is_missed_at_once_and_forgotten_after_its_lea
     assert!(began.elapsed() < 4 * REPLY, "{:?}", began.elapsed());
     assert_eq!((&page["complete"], ids_of(&page)), (&json!(false), vec![here.id.clone()]));
     assert_eq!(page["edges"], json!({"expected": 2, "answered": 1}));
+    assert_eq!(asked.get("").await, page, "the next page does not wait for it and is as honest");
     // Not to be told from one that nobody has.
     for (method, path) in [("GET", format!("/{}", there.id)), ("DELETE", format!("/{}", Uuid::new_v4()))] {
         let answer = asked.ask(method, &path, None).await;
