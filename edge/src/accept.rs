@@ -8,15 +8,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::OwnedSemaphorePermit,
     time::{sleep, timeout},
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::{
-    admission::{NotAdmitted, Slot},
+    admission::{NotAdmitted, Place, Slot},
     app::Shared,
     metrics, upgrade,
 };
@@ -47,7 +46,9 @@ pub(crate) async fn serve(
                 failing = false;
                 match shared.admission.peer(peer) {
                     Ok(slot) => {
-                        let arrival = Arrival { peer, permits: Mutex::new(Some(Permits { handshake, slot })) };
+                        let make_room = handshake.make_room();
+                        let permits = Mutex::new(Some(Permits { handshake, slot }));
+                        let arrival = Arrival { peer, make_room, permits };
                         tasks.spawn(connection(Arc::clone(&shared), tasks.clone(), socket, router.clone(), arrival));
                     }
                     Err(refusal) => refuse(&socket, refusal),
@@ -68,7 +69,7 @@ pub(crate) async fn serve(
 #[derive(Debug)]
 pub(crate) struct Permits {
     /// Until it is an authenticated client.
-    pub(crate) handshake: OwnedSemaphorePermit,
+    pub(crate) handshake: Place,
     /// `None` as long as only the proxy's address is known.
     pub(crate) slot: Option<Slot>,
 }
@@ -77,21 +78,17 @@ pub(crate) struct Permits {
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) peer: IpAddr,
+    /// Cancelled when somebody else needs the place more.
+    make_room: CancellationToken,
     /// Taken by the session once the connection is upgraded; else they end with the connection.
     pub(crate) permits: Mutex<Option<Permits>>,
 }
 
 /// The permit is taken before accept: whoever is over the limit waits in the kernel's queue and costs nothing here.
-async fn accept(shared: &Shared, listener: &TcpListener) -> io::Result<(OwnedSemaphorePermit, TcpStream, IpAddr)> {
-    let permit = match shared.admission.try_handshake() {
-        Some(permit) => permit,
-        None => {
-            metrics::accept_held();
-            shared.admission.handshake().await
-        }
-    };
+async fn accept(shared: &Shared, listener: &TcpListener) -> io::Result<(Place, TcpStream, IpAddr)> {
+    let room = shared.admission.room().await;
     let (socket, peer) = listener.accept().await?;
-    Ok((permit, socket, peer.ip()))
+    Ok((shared.admission.handshake(room), socket, peer.ip()))
 }
 
 /// Before a byte is read: reading would be what the limit is there to spare.
@@ -114,6 +111,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// Serves one socket's requests; an upgrade takes the socket over.
 async fn connection(shared: Arc<Shared>, sessions: TaskTracker, socket: TcpStream, router: Router, arrival: Arrival) {
     let (stop, timeout_after) = (shared.stop.clone(), shared.settings.http_timeout);
+    let make_room = arrival.make_room.clone();
     let arrival = Arc::new(arrival);
     let service = service_fn(move |mut request: Request<Incoming>| {
         let (shared, sessions, router, arrival) =
@@ -138,6 +136,10 @@ async fn connection(shared: Arc<Shared>, sessions: TaskTracker, socket: TcpStrea
     tokio::select! {
         // What a peer does to its own connection is its own affair.
         _ = &mut serving => return,
+        () = make_room.cancelled() => {
+            metrics::not_admitted(NotAdmitted::Silent.label());
+            return;
+        }
         () = stop.cancelled() => {}
         () = sleep(timeout_after) => {}
     }

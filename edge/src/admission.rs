@@ -2,12 +2,13 @@
 //!
 //! | limit | where it holds | past it |
 //! |---|---|---|
-//! | `SIGNAL_MAX_HANDSHAKES`: connections that are no authenticated client | before `accept` | waits in the kernel |
+//! | `SIGNAL_MAX_HANDSHAKES`: connections that are no authenticated client | before `accept` | waits in the kernel; who has been silent for longest makes room, with 4009 |
 //! | `SIGNAL_MAX_CONNECTIONS`: WebSockets | at the upgrade | 503 |
 //! | `SIGNAL_MAX_CONNECTIONS_PER_IP` | at `accept`; behind a trusted proxy at the upgrade | 429 |
 //! | `SIGNAL_ALLOWED_ORIGINS` | at the upgrade | 403 |
 
 mod addresses;
+mod places;
 mod proxies;
 
 use std::{net::IpAddr, sync::Arc};
@@ -16,15 +17,15 @@ use http::{HeaderMap, HeaderValue, StatusCode, header::ORIGIN};
 use signal_service::settings::AllowedOrigins;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use self::addresses::Addresses;
-pub(crate) use self::addresses::Slot;
 pub(crate) use self::proxies::TrustedProxies;
-use crate::config::StreamSettings;
+use self::{addresses::Addresses, places::Places};
+pub(crate) use self::{addresses::Slot, places::Place};
+use crate::{config::StreamSettings, metrics};
 
 /// Shared by everything that accepts.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    handshakes: Arc<Semaphore>,
+    handshakes: Places,
     streams: Arc<Semaphore>,
     addresses: Arc<Addresses>,
     proxies: TrustedProxies,
@@ -40,6 +41,9 @@ pub(crate) enum NotAdmitted {
     Address,
     #[error("Pages of this origin are not allowed")]
     Origin,
+    /// Afterwards: it said nothing, and others wanted to.
+    #[error("Nothing was said while others waited")]
+    Silent,
 }
 
 impl NotAdmitted {
@@ -48,13 +52,14 @@ impl NotAdmitted {
             Self::Full => "full",
             Self::Address => "address",
             Self::Origin => "origin",
+            Self::Silent => "silent",
         }
     }
 
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::Full => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Address => StatusCode::TOO_MANY_REQUESTS,
+            Self::Address | Self::Silent => StatusCode::TOO_MANY_REQUESTS,
             Self::Origin => StatusCode::FORBIDDEN,
         }
     }
@@ -62,24 +67,28 @@ impl NotAdmitted {
 
 impl Admission {
     pub(crate) fn new(settings: &StreamSettings) -> Self {
-        let semaphore = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
+        let streams = settings.max_connections.min(Semaphore::MAX_PERMITS);
         Self {
-            handshakes: semaphore(settings.max_handshakes as usize),
-            streams: semaphore(settings.max_connections),
+            handshakes: Places::new(settings.max_handshakes as usize, places::GRACE),
+            streams: Arc::new(Semaphore::new(streams)),
             addresses: Addresses::new(settings.max_connections_per_ip),
             proxies: settings.trusted_proxies.clone(),
             origins: settings.cors.allowed_origins.clone(),
         }
     }
 
-    /// A place for a connection that is nobody yet, at once or not.
-    pub(crate) fn try_handshake(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.handshakes).try_acquire_owned().ok()
+    /// Room for a connection that is nobody yet. What waits for it waits in the kernel.
+    pub(crate) async fn room(&self) -> OwnedSemaphorePermit {
+        if let Some(permit) = self.handshakes.free() {
+            return permit;
+        }
+        metrics::accept_held();
+        self.handshakes.wait().await
     }
 
-    /// Waits for such a place.
-    pub(crate) async fn handshake(&self) -> OwnedSemaphorePermit {
-        Arc::clone(&self.handshakes).acquire_owned().await.expect("the semaphore is never closed")
+    /// The place of a connection that has come just now.
+    pub(crate) fn handshake(&self, room: OwnedSemaphorePermit) -> Place {
+        self.handshakes.take(room)
     }
 
     /// The peer's place among those of its address; `None` for a proxy, whose clients are counted at the upgrade.

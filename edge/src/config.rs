@@ -81,7 +81,7 @@ pub struct StreamSettings {
     pub max_connections_per_ip: u32,
 
     /// Connections that are no authenticated client: handshakes and REST requests in flight. Above it they wait to be
-    /// accepted.
+    /// accepted, and who has been silent for longest, a second at least, makes room (WebSockets: close 4009).
     #[arg(long, env = "SIGNAL_MAX_HANDSHAKES", value_name = "COUNT", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_handshakes: u32,
 
@@ -157,6 +157,10 @@ impl From<BusSubscription> for Mode {
 }
 
 fn joinable_rooms(text: &str) -> Result<JoinableRooms, String> {
+    // User 1 would be let into the rooms of user 10.
+    if text.contains("{userId}*") {
+        return Err("needs something between {userId} and *, such as desk/{userId}/*".to_owned());
+    }
     Ok(JoinableRooms::new(text.split(',').map(str::trim)))
 }
 
@@ -216,5 +220,7 @@ mod tests {
         assert!(stream_path("stream").is_err());
         assert_eq!(interval("30s"), Ok(Duration::from_secs(30)));
         assert!(interval("0").is_err());
+        assert!(joinable_rooms("orders, desk/{userId}/*").is_ok());
+        assert!(joinable_rooms("orders, desk/{userId}*").unwrap_err().contains("desk/{userId}/*"));
     }
 }

@@ -89,14 +89,20 @@ impl Link {
         }
     }
 
-    fn offer(&self, outbox: &mut Outbox, frames: &[u8]) {
+    /// `false` once nothing more is taken.
+    fn offer(&self, outbox: &mut Outbox, frames: &[u8]) -> bool {
         let offered = outbox.offer(frames, |bytes| self.socket.try_write(bytes));
         match offered {
-            Offered::Written | Offered::Queued | Offered::Refused => {}
-            Offered::Waiting => self.session.wake(),
+            Offered::Written | Offered::Queued => true,
+            Offered::Refused => false,
+            Offered::Waiting => {
+                self.session.wake();
+                true
+            }
             Offered::Overflowed => {
                 metrics::closed(CloseCode::TooSlow);
                 self.session.wake();
+                false
             }
         }
     }
@@ -270,14 +276,19 @@ impl Connection {
             // Held until the frames are written or queued: they leave in the order in which they were sealed.
             let mut cipher = self.cipher.lock();
             let mut sealer = cipher.sealer();
+            // Nothing is sealed for who is too slow to be sent it.
+            let mut open = self.link.is_open();
             for plaintext in plaintexts {
+                if !open {
+                    break;
+                }
                 sealer.seal(plaintext, work, frames);
                 if frames.len() >= GATHER_BYTES {
-                    self.link.offer(&mut self.link.outbox.lock(), frames);
+                    open = self.link.offer(&mut self.link.outbox.lock(), frames);
                     frames.clear();
                 }
             }
-            if !frames.is_empty() {
+            if open && !frames.is_empty() {
                 self.link.offer(&mut self.link.outbox.lock(), frames);
             }
             // One large message must not make a thread hold its megabytes for ever.

@@ -25,11 +25,15 @@ use crate::{
 
 /// Audiences up to this are served where the message arrived; a task costs more than the wait.
 const ON_THE_SPOT: usize = 64;
-/// A lane's task lets others run after so many clients.
+/// A lane's task lets others run after so many clients, or so many bytes to seal: what a thread does without a pause must
+/// not grow with the messages.
 const CLIENTS_PER_TURN: usize = 32;
+const TURN_BYTES: usize = 256 * 1024;
 /// A plan takes no further message once it has so many entries: what a batch costs in memory does not depend on how many
 /// messages wait for how many clients.
 const PLAN_ENTRIES: usize = 64 * 1024;
+/// Nor once its messages have so many bytes: one client's share of a plan is sealed without a pause.
+const PLAN_BYTES: usize = 1024 * 1024;
 /// What a message costs in a lane beside its text.
 const PUSH_BYTES: usize = 256;
 /// What a lane that does not keep up may hold; past it messages are dropped and its clients told to read again.
@@ -148,7 +152,8 @@ impl Fanout {
 
     fn start(self: &Arc<Self>, index: usize, batch: &[Arc<Push>]) {
         let (plan, planned) = self.plan(index, batch);
-        if planned == batch.len() && plan.len() <= ON_THE_SPOT {
+        let bytes = || plan.iter().map(|(_, number)| batch[*number].plaintext.len()).sum::<usize>();
+        if planned == batch.len() && plan.len() <= ON_THE_SPOT && bytes() <= TURN_BYTES {
             metrics::messages_out(plan.len());
             let _writing = writing(&plan, batch);
             by_client(&plan).for_each(|messages| send(messages, batch));
@@ -168,10 +173,17 @@ impl Fanout {
                 let (plan, planned) = self.plan(index, rest);
                 metrics::messages_out(plan.len());
                 let _writing = writing(&plan, &rest[..planned]);
-                for turn in by_client(&plan).collect::<Vec<_>>().chunks(CLIENTS_PER_TURN) {
-                    turn.iter().for_each(|messages| send(messages, rest));
-                    tokio::task::yield_now().await;
+                let (mut clients, mut bytes) = (0, 0);
+                for messages in by_client(&plan) {
+                    send(messages, rest);
+                    clients += 1;
+                    bytes += messages.iter().map(|(_, number)| rest[*number].plaintext.len()).sum::<usize>();
+                    if clients == CLIENTS_PER_TURN || bytes >= TURN_BYTES {
+                        (clients, bytes) = (0, 0);
+                        tokio::task::yield_now().await;
+                    }
                 }
+                tokio::task::yield_now().await;
                 rest = &rest[planned..];
             }
             batch = match self.lanes[index].finish_turn() {
@@ -185,9 +197,10 @@ impl Fanout {
     /// at least one.
     fn plan(&self, index: usize, batch: &[Arc<Push>]) -> (Plan, usize) {
         let mut plan = Plan::new();
-        let mut planned = 0;
-        while planned < batch.len() && plan.len() < PLAN_ENTRIES {
+        let (mut planned, mut bytes) = (0, 0);
+        while planned < batch.len() && plan.len() < PLAN_ENTRIES && bytes < PLAN_BYTES {
             let push = &batch[planned];
+            bytes += push.plaintext.len();
             self.registry.audience(index, push.target(), |connection| {
                 if push.exclude.binary_search(&connection.identity.id).is_err() {
                     plan.push((Arc::clone(connection), planned));

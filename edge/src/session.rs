@@ -49,7 +49,7 @@ pub(crate) async fn run(shared: Arc<Shared>, socket: TcpStream, early: Vec<u8>, 
     let mut reader = Reader::new(early, Rate::new(shared.settings.message_rate));
     let Admitted { handshake, stream, slot } = admitted;
     // Boxed, so that an idle client's task does not have the room that greeting and closing take.
-    let greeted = Box::pin(greeting::greet(&shared, &link, &mut reader)).await;
+    let greeted = Box::pin(greeting::greet(&shared, &link, &mut reader, &handshake)).await;
     drop(handshake);
     if let Some(member) = greeted {
         gauge.enter(SocketState::Live);

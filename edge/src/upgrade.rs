@@ -17,7 +17,7 @@ use tungstenite::handshake::server::create_response_with_body;
 
 use crate::{
     accept::{Arrival, Permits},
-    admission::{NotAdmitted, Slot},
+    admission::{NotAdmitted, Place, Slot},
     app::Shared,
     metrics, session,
 };
@@ -55,7 +55,7 @@ pub(crate) fn answer(
 #[derive(Debug)]
 pub(crate) struct Admitted {
     /// Given back as soon as the client is authenticated.
-    pub(crate) handshake: OwnedSemaphorePermit,
+    pub(crate) handshake: Place,
     pub(crate) stream: OwnedSemaphorePermit,
     pub(crate) slot: Option<Slot>,
 }
@@ -85,7 +85,7 @@ pub(crate) async fn refuse(request: axum::extract::Request) -> Response<Body> {
         metrics::not_admitted(refusal.label());
         let error = RestError::new(refusal.status(), refusal.to_string());
         return match refusal {
-            NotAdmitted::Full | NotAdmitted::Address => error.retry_after(RETRY_AFTER),
+            NotAdmitted::Full | NotAdmitted::Address | NotAdmitted::Silent => error.retry_after(RETRY_AFTER),
             NotAdmitted::Origin => error,
         }
         .into_response();

@@ -39,12 +39,13 @@ impl TrustedProxies {
     /// was written by the client and may be anything.
     pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer;
-        let lists = headers.get_all(FORWARDED_FOR).into_iter().rev().filter_map(|value| value.to_str().ok());
-        for hop in lists.flat_map(|list| list.rsplit(',')).take(MAX_HOPS) {
+        let lists = headers.get_all(FORWARDED_FOR).into_iter().rev();
+        // Bytes: whatever the client wrote in front must not take the proxy's own entry along.
+        for hop in lists.flat_map(|list| list.as_bytes().rsplit(|byte| *byte == b',')).take(MAX_HOPS) {
             if !self.trust(client) {
                 break;
             }
-            let Some(address) = hop_address(hop.trim()) else { break };
+            let Some(address) = std::str::from_utf8(hop).ok().and_then(|hop| hop_address(hop.trim())) else { break };
             client = address;
         }
         client.to_canonical()
@@ -66,7 +67,7 @@ mod tests {
     fn client(trusted: &str, peer: &str, lists: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for list in lists {
-            headers.append(FORWARDED_FOR, HeaderValue::from_str(list).unwrap());
+            headers.append(FORWARDED_FOR, HeaderValue::from_bytes(list.as_bytes()).unwrap());
         }
         TrustedProxies::parse(trusted).unwrap().client(peer.parse().unwrap(), &headers).to_string()
     }
@@ -79,6 +80,7 @@ mod tests {
             ("10.0.0.0/8", "10.0.0.1", &["198.51.100.1, 203.0.113.9"], "203.0.113.9"),
             ("10.0.0.0/8", "10.0.0.1", &["198.51.100.1, 203.0.113.9, 10.2.3.4"], "203.0.113.9"),
             ("10.0.0.0/8", "10.0.0.1", &["198.51.100.1", "203.0.113.9"], "203.0.113.9"),
+            ("10.0.0.0/8", "10.0.0.1", &["é, 203.0.113.9"], "203.0.113.9"),
             ("10.0.0.0/8", "203.0.113.9", &["198.51.100.1"], "203.0.113.9"),
             ("10.0.0.0/8", "10.0.0.1", &[], "10.0.0.1"),
             ("10.0.0.0/8", "10.0.0.1", &["unknown"], "10.0.0.1"),
@@ -101,6 +103,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_a_client_writes_in_front_changes_nothing(mut written in proptest::collection::vec(any::<u8>(), 0..100)) {
+            written.retain(|byte| *byte >= 32 && *byte != 127);
+            let mut headers = HeaderMap::new();
+            let list = [&written[..], b", 203.0.113.9"].concat();
+            headers.append(FORWARDED_FOR, HeaderValue::from_bytes(&list).unwrap());
+            let proxies = TrustedProxies::parse("10.0.0.0/8").unwrap();
+            let client = proxies.client("10.0.0.1".parse().unwrap(), &headers);
+            prop_assert_eq!(client.to_string(), "203.0.113.9");
+        }
+
         #[test]
         fn any_list_has_an_end(list in "[ -~]{0,200}") {
             client("0.0.0.0/0, ::/0", "10.0.0.1", &[&list]);

@@ -13,7 +13,11 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{Cluster, ears::Replies, merge::merge};
+use super::{
+    Cluster,
+    ears::Replies,
+    merge::{is_sound, merge},
+};
 use crate::metrics;
 
 /// As many requests as there may be are under way.
@@ -64,17 +68,24 @@ impl Cluster {
         let ask = Ask::List { user_id: user, room, after: after.map(|id| id.to_string()), limit };
         let own = self.answer(&ask);
         let others = self.ask(ask, |_| false).await?;
-        let answered = others.answers.len();
-        let answers = std::iter::once((self.edge, own)).chain(others.answers);
-        let pages = answers.filter_map(|(edge, answer)| match answer {
-            Answer::Page(page) => Some((edge, page)),
-            _ => None,
-        });
+        let mut pages = Vec::with_capacity(1 + others.answers.len());
+        let mut sound = true;
+        for (edge, answer) in std::iter::once((self.edge, own)).chain(others.answers) {
+            match answer {
+                Answer::Page(page) if is_sound(&page, after) => pages.push((edge, page)),
+                // Merged, it would hide what others show, or make the next page this one.
+                _ => {
+                    metrics::control_refused("unsound_page");
+                    sound = false;
+                }
+            }
+        }
+        let answered = pages.len() - 1;
         let merged = merge(pages, limit);
         Ok(Listing {
             clients: merged.clients,
             next: merged.next,
-            complete: others.complete,
+            complete: others.complete && sound,
             // Somebody may have answered who was not expected yet.
             expected: others.expected.max(answered) + 1,
             answered: answered + 1,
@@ -140,7 +151,10 @@ impl Cluster {
         while missing.iter().any(|edge| !silent.contains(edge)) {
             let Some(payload) = waiting.answers.recv().await else { return };
             let Some((edge, answer)) = read(&payload) else { continue };
-            missing.remove(&edge);
+            if !missing.remove(&edge) && !self.membership.lock().knows(edge) {
+                metrics::control_refused("stranger");
+                continue;
+            }
             let last = enough(&answer);
             if answers.iter().all(|(answered, _)| *answered != edge) {
                 answers.push((edge, answer));

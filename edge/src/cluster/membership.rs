@@ -111,6 +111,10 @@ impl Membership {
         }
     }
 
+    pub(super) fn knows(&self, edge: Uuid) -> bool {
+        self.peers.contains_key(&edge)
+    }
+
     /// What all the others hold together.
     pub(super) fn counts(&self) -> Counts {
         self.peers.values().fold(Counts::default(), |sum, Peer { counts, .. }| Counts {

@@ -36,6 +36,19 @@ pub(super) fn merge(pages: impl IntoIterator<Item = (Uuid, Page)>, limit: usize)
     Merged { clients: clients.into_iter().map(|(_, edge, client)| (edge, client)).collect(), next }
 }
 
+/// Whether a page is one: ids in order, all behind the cursor, and it goes at least as far as what it shows.
+pub(super) fn is_sound(page: &Page, after: Option<Uuid>) -> bool {
+    let mut last = after;
+    let mut behind = |id: &str| {
+        let id = Uuid::try_parse(id).ok().filter(|id| last.is_none_or(|last| *id > last));
+        last = id.or(last);
+        id.is_some()
+    };
+    let ordered = page.clients.iter().all(|client| behind(&client.id));
+    let shown = page.clients.last().map(|client| client.id.as_str());
+    ordered && page.until.as_deref().is_none_or(|until| Some(until) == shown || behind(until))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -86,6 +99,38 @@ mod tests {
         assert_eq!(merge([(Uuid::nil(), Page::default())], 2), Merged { clients: vec![], next: None });
     }
 
+    #[test]
+    fn what_is_no_page_behind_the_cursor_is_none() {
+        let (page, after) = (
+            |ids: &[u128], until: Option<u128>| {
+                let until = until.map(|id| Uuid::from_u128(id).to_string());
+                Page { clients: ids.iter().map(|id| client(*id)).collect(), until }
+            },
+            Some(Uuid::from_u128(5)),
+        );
+        for (ids, until, sound) in [
+            (&[][..], None, true),
+            (&[6, 7], None, true),
+            (&[6, 7], Some(7), true),
+            (&[6, 7], Some(9), true),
+            (&[], Some(9), true),
+            (&[], Some(0), false),
+            (&[], Some(5), false),
+            (&[5], None, false),
+            (&[4, 6], None, false),
+            (&[7, 6], None, false),
+            (&[6, 6], None, false),
+            (&[6, 7], Some(6), false),
+        ] {
+            assert_eq!(is_sound(&page(ids, until), after), sound, "{ids:?} {until:?}");
+        }
+        let mut nonsense = page(&[6], None);
+        nonsense.clients[0].id = "nonsense".to_owned();
+        assert!(!is_sound(&nonsense, after));
+        assert!(!is_sound(&Page { until: Some("nonsense".to_owned()), ..page(&[6], None) }, after));
+        assert!(is_sound(&page(&[0, 1], None), None));
+    }
+
     proptest! {
         #[test]
         fn paging_shows_everybody_once_and_in_order(
@@ -104,7 +149,9 @@ mod tests {
                     let ids: Vec<u128> = owned.iter().filter(|(_, e)| **e == edge).map(|(id, _)| *id).collect();
                     (Uuid::from_u128(edge as u128), page(&ids, after, limit, fit))
                 });
-                let merged = merge(pages.collect::<Vec<_>>(), limit);
+                let pages: Vec<_> = pages.collect();
+                prop_assert!(pages.iter().all(|(_, page)| is_sound(page, after)));
+                let merged = merge(pages, limit);
                 prop_assert!(merged.clients.len() <= limit);
                 seen.extend(ids(&merged));
                 let Some(next) = merged.next else { break };

@@ -12,6 +12,7 @@ use super::{
     machine::{self, Before, Greeting},
 };
 use crate::{
+    admission::{NotAdmitted, Place},
     app::Shared,
     authenticate::{Accepted, Denied, Offer, authenticate},
     connection::{Link, Turn},
@@ -21,10 +22,17 @@ use crate::{
 type Check<'a> = Pin<Box<dyn Future<Output = Result<Accepted, Denied>> + Send + 'a>>;
 
 /// Returns once the client is authenticated and registered, or `None` once the link is closing.
-pub(super) async fn greet<'a>(shared: &'a Arc<Shared>, link: &Arc<Link>, reader: &mut Reader) -> Option<Member> {
+pub(super) async fn greet<'a>(
+    shared: &'a Arc<Shared>,
+    link: &Arc<Link>,
+    reader: &mut Reader,
+    place: &Place,
+) -> Option<Member> {
+    let make_room = place.make_room();
     let mut deadline = std::pin::pin!(sleep(shared.settings.authentication_timeout));
     let mut check: Option<(Check<'a>, Instant)> = None;
-    let mut unread = false;
+    // It reads first: what came along with the upgrade is in tungstenite's buffer, where no readiness tells of it.
+    let mut unread = true;
     loop {
         let checked = async {
             match &mut check {
@@ -43,6 +51,11 @@ pub(super) async fn greet<'a>(shared: &'a Arc<Shared>, link: &Arc<Link>, reader:
                 link.close(CloseCode::ServerShutdown);
                 return None;
             }
+            () = make_room.cancelled() => {
+                metrics::not_admitted(NotAdmitted::Silent.label());
+                link.close(CloseCode::TooManyRequests);
+                return None;
+            }
             () = &mut deadline => {
                 metrics::handshake("timeout", shared.settings.authentication_timeout);
                 link.close(CloseCode::AuthenticationTimeout);
@@ -57,6 +70,7 @@ pub(super) async fn greet<'a>(shared: &'a Arc<Shared>, link: &Arc<Link>, reader:
                     Read::Some => true,
                     Read::Closing => return None,
                     Read::Offer(offer) => {
+                        place.spoke();
                         deadline.as_mut().reset(Instant::now() + shared.settings.handshake_timeout);
                         let span = tracing::debug_span!("handshake", "otel.kind" = "server");
                         let work = Box::pin(async move { authenticate(shared, &offer).await }.instrument(span));

@@ -129,17 +129,27 @@ async fn a_refused_upgrade_can_be_asked_for_again_on_the_same_connection() {
 }
 
 #[tokio::test]
-async fn handshakes_above_the_limit_wait_their_turn_and_are_not_lost() {
-    let edge = TestEdge::start(&[("SIGNAL_MAX_HANDSHAKES", "1")]).await;
-    let before = counted("signal_edge_accept_held_total", &[]);
-    let mut first = edge.open().await;
-    let (addr, waiting) = (edge.addr, tokio::spawn(upgrade(edge.addr, "")));
-    eventually(SOON, || async { counted("signal_edge_accept_held_total", &[]) > before }).await;
-    assert!(!waiting.is_finished(), "{addr} serves two handshakes at once");
-    // As a client the first holds no place among the handshakes any more.
-    first.authenticate(&edge.issuer.token("an")).await;
-    let (status, _, _second) = tokio::time::timeout(SOON, waiting).await.expect("it is never its turn").unwrap();
-    assert_eq!(status, 101);
+async fn when_all_places_are_taken_who_says_nothing_makes_room() {
+    let edge = TestEdge::start(&[("SIGNAL_MAX_HANDSHAKES", "2"), ("SIGNAL_AUTHENTICATION_TIMEOUT", "1h")]).await;
+    let held = || counted("signal_edge_accept_held_total", &[]);
+    let before = (held(), refused("silent"));
+    let mut stranger = edge.open().await;
+    let mut nobody = TcpStream::connect(edge.addr).await.unwrap();
+    // Both would hold their places for good; and an operator's request has to get through as well.
+    let mut client = tokio::time::timeout(SOON, edge.client("an")).await.expect("it is never its turn");
+    assert_eq!(stranger.closed().await, (4009, "Too many requests".to_owned()));
+    assert!(held() > before.0 && refused("silent") > before.1);
+    edge.say(Target::User("an"), "hello", json!(1)).await;
+    assert_eq!(client.socket.hear().await["event"], "hello");
+    let mut others = Vec::new();
+    for user in ["binh", "chi", "dung"] {
+        others.push(tokio::time::timeout(SOON, edge.client(user)).await.expect("a client holds no place"));
+    }
+    drop(others);
+    // Nobody else wants a place, so this one may stay; another would take it.
+    let _another = edge.open().await;
+    tokio::time::timeout(SOON, edge.client("em")).await.expect("it is never its turn");
+    assert_eq!(tokio::time::timeout(SOON, nobody.read(&mut [0; 1])).await.expect("it stays").unwrap_or(0), 0);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@
 //! | [`Bearer`] | 401 |
 
 use axum::{
-    body::Bytes,
+    body::{Bytes, HttpBody},
     extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
 };
 use http::{HeaderMap, StatusCode, header, request::Parts};
@@ -17,7 +17,7 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 
-use super::{Cause, RestError, cause};
+use super::{BODY_LIMIT, Cause, RestError, cause};
 use crate::Secret;
 
 /// A JSON object as body.
@@ -30,6 +30,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, RestError> {
         if !is_json(request.headers()) {
             return Err(RestError::unsupported_media_type());
+        }
+        // Hyper knows how much was announced; whoever announces too much need not send it to be told so.
+        if request.body().size_hint().lower() > BODY_LIMIT as u64 {
+            return Err(RestError::too_large());
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unreadable(&rejection))?;
         object(&bytes).map(Self)
