@@ -47,6 +47,8 @@ pub(crate) enum NotAdmitted {
 }
 
 impl NotAdmitted {
+    pub(crate) const ALL: [Self; 4] = [Self::Full, Self::Address, Self::Origin, Self::Silent];
+
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Full => "full",

@@ -360,3 +360,6 @@ impl Connection {
         self.flags.fetch_or(RETIRED, Ordering::AcqRel) & RETIRED == 0
     }
 }
+
+#[cfg(test)]
+mod tests;

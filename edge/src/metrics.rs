@@ -4,6 +4,8 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use signal_wire::{close::CloseCode, control::Counts, protocol::Protocol};
 use std::time::Duration;
 
+use crate::admission::NotAdmitted;
+
 const CONNECTIONS: &str = "signal_edge_connections";
 const SOCKETS: &str = "signal_edge_sockets";
 const HANDSHAKES: &str = "signal_edge_handshakes_total";
@@ -67,6 +69,16 @@ pub(crate) fn describe() {
     }
     for protocol in [Protocol::V1, Protocol::V2] {
         connections(protocol, 0.0);
+    }
+    // An alert on what has not happened yet needs something to look at.
+    for limit in NotAdmitted::ALL {
+        counter!(NOT_ADMITTED, "limit" => limit.label()).increment(0);
+    }
+    for code in CloseCode::ALL {
+        counter!(CLOSES, "code" => code.code().to_string()).increment(0);
+    }
+    for counter in [ACCEPT_HELD, RECONNECTS, RESYNCS, BUS_LOSSES, UPGRADES_REFUSED] {
+        counter!(counter).increment(0);
     }
 }
 

@@ -5,6 +5,7 @@ const app = document.getElementById('app');
 window.Scalar.createApiReference(app, {
   url: app.dataset.document,
   agent: { disabled: true },
+  authentication: { preferredSecurityScheme: 'bearer' },
   defaultOpenAllTags: true,
   hideClientButton: true,
   mcp: { disabled: true },
