@@ -59,7 +59,14 @@ fuzz_target!(|bytes: &[u8]| {
     if !EDGE.trusts(without) {
         assert_eq!(found, without, "what a client writes itself changes nothing");
     }
-    let named = lists().filter_map(|list| str::from_utf8(list).ok()).flat_map(|list| list.split(',')).map(str::trim);
+    // As a proxy does that puts its own entry behind what the client wrote, whatever bytes that has.
+    let appended = [lists().next().unwrap_or_default(), b", 203.0.113.9"].concat();
+    if http::HeaderValue::from_bytes(&appended).is_ok() {
+        let client = EDGE.client(PROXY, std::iter::once(&appended[..]));
+        assert_eq!(client, IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9)), "nor does it hide what the proxy wrote");
+    }
+    let hops = lists().flat_map(|list| list.split(|byte| *byte == b','));
+    let named = hops.filter_map(|hop| str::from_utf8(hop).ok()).map(str::trim);
     let mut named = named.filter_map(|hop| {
         hop.parse().ok().or_else(|| hop.parse::<std::net::SocketAddr>().ok().map(|socket| socket.ip()))
     });

@@ -11,7 +11,10 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::fixture::{SOON, TestEdge, counted};
+use crate::{
+    fixture::{SOON, TestEdge, counted},
+    rest::CLIENTS,
+};
 
 /// Asks for the stream as a browser would, and returns the status, and the body of a refusal.
 async fn upgrade(addr: SocketAddr, headers: &str) -> (u16, Value, TcpStream) {
@@ -126,6 +129,21 @@ async fn a_refused_upgrade_can_be_asked_for_again_on_the_same_connection() {
     let mut answer = [0; 12];
     tokio::time::timeout(SOON, socket.read_exact(&mut answer)).await.expect("no answer").unwrap();
     assert_eq!(&answer, b"HTTP/1.1 101");
+}
+
+#[tokio::test]
+async fn a_body_that_is_announced_too_large_is_refused_unsent() {
+    let edge = TestEdge::start(&[]).await;
+    let mut socket = TcpStream::connect(edge.addr).await.unwrap();
+    let request = format!(
+        "POST {CLIENTS}/broadcast HTTP/1.1\r\nHost: edge\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: 999999999999\r\n\r\n",
+        edge.operator()
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    tokio::time::timeout(SOON, socket.read_exact(&mut answer)).await.expect("no answer").unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
 }
 
 #[tokio::test]

@@ -121,8 +121,8 @@ async fn a_body_above_the_limit_is_refused_and_one_at_it_is_not() {
         let body = r#"{"amount":1}"#;
         format!("{body}{}", " ".repeat(bytes - body.len()))
     };
-    assert_eq!(pay(padded(rest::BODY_LIMIT)).await.0, 200);
-    let (status, answer) = pay(padded(rest::BODY_LIMIT + 1)).await;
+    assert_eq!(pay(padded(BODY_LIMIT)).await.0, 200);
+    let (status, answer) = pay(padded(BODY_LIMIT + 1)).await;
     assert_eq!((status, &answer["message"], &answer["statusCode"]), (413, &json!("Payload Too Large"), &json!(413)));
 }
 
