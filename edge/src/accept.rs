@@ -96,9 +96,12 @@ fn refuse(socket: &TcpStream, refusal: NotAdmitted) {
     metrics::not_admitted(refusal.label());
     let id = Uuid::new_v4();
     let body = format!(r#"{{"message":"{refusal}","statusCode":429,"requestId":"{id}","details":{{}}}}"#);
-    let head =
-        "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nretry-after: 5\r\nconnection: close";
-    let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let answer = format!(
+        "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nretry-after: {}\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n{body}",
+        upgrade::RETRY_AFTER.as_secs(),
+        body.len()
+    );
     // Whether it is heard is the peer's affair.
     let _ = socket.try_write(answer.as_bytes());
 }

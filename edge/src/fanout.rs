@@ -265,6 +265,7 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::tests::stalled;
 
     fn push(bytes: usize) -> Arc<Push> {
         Arc::new(Push {
@@ -287,6 +288,23 @@ mod tests {
         assert_eq!(lane.finish_turn().unwrap().len(), 1);
         assert!(lane.finish_turn().is_none());
         assert!(lane.take_turn(&[push(6)]));
+    }
+
+    #[tokio::test]
+    async fn a_plan_of_large_messages_is_cut_so_that_others_get_their_turn() {
+        let registry = Arc::new(Registry::new(1));
+        let (connection, _client) = stalled(1024).await;
+        registry.insert(&connection);
+        let fanout = Fanout::new(registry, Handle::current());
+        let planned = |bytes: usize, count: usize| {
+            let batch: Vec<_> = (0..count).map(|_| push(bytes)).collect();
+            let (plan, planned) = fanout.plan(0, &batch);
+            assert_eq!(plan.len(), planned, "one client");
+            planned
+        };
+        assert_eq!(planned(100, 256), 256, "what is small leaves together");
+        assert_eq!(planned(PLAN_BYTES / 2, 256), 2);
+        assert_eq!(planned(2 * PLAN_BYTES, 256), 1, "one at least");
     }
 
     #[test]

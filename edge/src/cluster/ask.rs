@@ -68,11 +68,16 @@ impl Cluster {
         let ask = Ask::List { user_id: user, room, after: after.map(|id| id.to_string()), limit };
         let own = self.answer(&ask);
         let others = self.ask(ask, |_| false).await?;
-        let mut pages = Vec::with_capacity(1 + others.answers.len());
-        let mut sound = true;
-        for (edge, answer) in std::iter::once((self.edge, own)).chain(others.answers) {
+        let (mut pages, mut answered, mut sound) = (Vec::with_capacity(1 + others.answers.len()), 0, true);
+        if let Answer::Page(page) = own {
+            pages.push((self.edge, page));
+        }
+        for (edge, answer) in others.answers {
             match answer {
-                Answer::Page(page) if is_sound(&page, after) => pages.push((edge, page)),
+                Answer::Page(page) if is_sound(&page, after) => {
+                    pages.push((edge, page));
+                    answered += 1;
+                }
                 // Merged, it would hide what others show, or make the next page this one.
                 _ => {
                     metrics::control_refused("unsound_page");
@@ -80,7 +85,6 @@ impl Cluster {
                 }
             }
         }
-        let answered = pages.len() - 1;
         let merged = merge(pages, limit);
         Ok(Listing {
             clients: merged.clients,

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 
 /// A client that does not read, and its end of the socket.
-async fn stalled(limit: usize) -> (Arc<Connection>, TcpStream) {
+pub(crate) async fn stalled(limit: usize) -> (Arc<Connection>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (socket, _) = listener.accept().await.unwrap();
