@@ -9,7 +9,7 @@ help: ## Show what can be made
 run: ## Build and run everything in one process, with the demo page (Rust and a C compiler needed)
 	@scripts/run
 
-test: ## Install what the tests need, then run all of them (some ten minutes from nothing)
+test: ## Install what the tests need, then run all of them (some fifteen minutes from nothing)
 	@scripts/test
 
 fuzz: ## Fuzz what strangers may send, 20 s for each target (FUZZ_SECONDS=n)
