@@ -6,9 +6,11 @@
 //! under load batches fill by themselves.
 
 mod group;
+mod message;
 mod offsets;
 mod poll;
 mod properties;
+pub mod range;
 
 use std::{fmt, str::FromStr, sync::mpsc as ack, time::Duration};
 

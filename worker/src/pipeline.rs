@@ -50,7 +50,14 @@ pub struct Summary {
     pub inserted: u64,
     pub existing: u64,
     pub deleted: u64,
-    pub rejected: Vec<(Position, Rejection)>,
+    pub rejected: Vec<Rejected>,
+}
+
+/// A record that was set aside, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    pub record: Record,
+    pub rejection: Rejection,
 }
 
 /// What the steps work with.
@@ -66,12 +73,12 @@ pub struct Pipeline {
     pub broker_id: Option<String>,
 }
 
-/// The good records of a batch, in order: at one index what one says, whom to, and where it came from.
+/// The good records of a batch, in order: at one index what one says, whom to, and the record itself.
 #[derive(Default)]
 struct Batch {
     drafts: Vec<Draft>,
     audiences: Vec<Audience>,
-    positions: Vec<Position>,
+    records: Vec<Record>,
 }
 
 impl Pipeline {
@@ -84,7 +91,7 @@ impl Pipeline {
         let batch = self.decode(records, &mut summary);
         let directory = timed("resolve", resolve::resolve(&*self.store, &batch.audiences, self.limits)).await?;
         self.deliver(&batch, &directory, &mut summary).await?;
-        for (position, rejection) in &summary.rejected {
+        for Rejected { record: Record { position, .. }, rejection } in &summary.rejected {
             metrics::rejected(rejection.label());
             tracing::warn!(
                 topic = &*position.topic, partition = position.partition, offset = position.offset,
@@ -100,22 +107,22 @@ impl Pipeline {
 
     fn decode(&self, records: Vec<Record>, summary: &mut Summary) -> Batch {
         let mut batch = Batch::default();
-        for Record { position, value } in records {
-            match self.read(&position, &value) {
+        for record in records {
+            match self.read(&record) {
                 Ok((draft, audience)) => {
                     batch.drafts.push(draft);
                     batch.audiences.push(audience);
-                    batch.positions.push(position);
+                    batch.records.push(record);
                 }
-                Err(rejection) => summary.rejected.push((position, rejection)),
+                Err(rejection) => summary.rejected.push(Rejected { record, rejection }),
             }
         }
         batch
     }
 
-    fn read(&self, position: &Position, value: &[u8]) -> Result<(Draft, Audience), Rejection> {
-        let mut event = ActivityEvent::parse(value)?;
-        let id = event.id.take().unwrap_or_else(|| self.key(position));
+    fn read(&self, record: &Record) -> Result<(Draft, Audience), Rejection> {
+        let mut event = ActivityEvent::parse(record.value.as_deref().unwrap_or_default())?;
+        let id = event.id.take().unwrap_or_else(|| self.key(&record.position));
         let draft = compose::compose(&mut event, id)?;
         Ok((draft, Audience::of(&mut event, &self.domains)))
     }
@@ -168,9 +175,10 @@ impl Pipeline {
                 Persisted::Deleted => summary.deleted += 1,
                 Persisted::Refused { code } => {
                     metrics::rows("refused", 1);
-                    let position = &batch.positions[copy.draft];
-                    if summary.rejected.last().is_none_or(|(last, _)| last != position) {
-                        summary.rejected.push((position.clone(), Rejection::Refused { code }));
+                    let record = &batch.records[copy.draft];
+                    if summary.rejected.last().is_none_or(|last| last.record.position != record.position) {
+                        let rejection = Rejection::Refused { code };
+                        summary.rejected.push(Rejected { record: record.clone(), rejection });
                     }
                 }
             }

@@ -1,14 +1,36 @@
 //! What the pipeline takes in, whatever it is read from.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use bytes::Bytes;
+use time::OffsetDateTime;
 
-/// One record of a topic.
-#[derive(Clone)]
+/// One record of a topic, with all that is needed to write it once more as it was.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     pub position: Position,
-    pub value: Bytes,
+    pub key: Option<Bytes>,
+    /// `None` is a tombstone, which is not the same as a value without bytes.
+    pub value: Option<Bytes>,
+    /// In their order; a name may come twice, and a header may have no value.
+    pub headers: Vec<(String, Option<Bytes>)>,
+    /// When it was produced or appended, as the topic is configured.
+    pub timestamp: Option<OffsetDateTime>,
+}
+
+impl Record {
+    /// The last header of a name, as Kafka's own clients read them.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        let (_, value) = self.headers.iter().rev().find(|(header, _)| header == name)?;
+        value.as_deref()
+    }
+
+    /// What it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        let header = |(name, value): &(String, Option<Bytes>)| name.len() + value.as_ref().map_or(0, Bytes::len);
+        let part = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
+        part(&self.key) + part(&self.value) + self.headers.iter().map(header).sum::<usize>()
+    }
 }
 
 /// Where a record is; an event that brings no id is known by it.
@@ -25,9 +47,60 @@ impl fmt::Display for Position {
     }
 }
 
+/// Not the `{topic}/{partition}/{offset}` that [`Position`] writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected topic/partition/offset")]
+pub struct NoPosition;
+
+impl FromStr for Position {
+    type Err = NoPosition;
+
+    fn from_str(text: &str) -> Result<Self, NoPosition> {
+        let mut parts = text.rsplitn(3, '/');
+        let mut number = || parts.next().filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+        let (offset, partition) = (number().ok_or(NoPosition)?, number().ok_or(NoPosition)?);
+        let topic = parts.next().filter(|topic| !topic.is_empty()).ok_or(NoPosition)?;
+        let partition = partition.parse().map_err(|_| NoPosition)?;
+        let offset = offset.parse().map_err(|_| NoPosition)?;
+        Ok(Self { topic: topic.into(), partition, offset })
+    }
+}
+
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Values are people's payments: they are not for logs.
-        write!(f, "Record({}, {} bytes)", self.position, self.value.len())
+        // Keys, values and headers are people's payments: they are not for logs.
+        write!(f, "Record({}, {} bytes)", self.position, self.bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_read_what_they_write() {
+        let position = Position { topic: "a.b/c".into(), partition: 3, offset: 41 };
+        assert_eq!(position.to_string().parse(), Ok(position));
+        for text in ["", "a", "a/1", "/1/2", "a/1/x", "a/-1/2", "a/1/2/", "a/1/99999999999999999999"] {
+            assert_eq!(text.parse::<Position>(), Err(NoPosition), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_header_of_a_name_counts() {
+        let record = Record {
+            position: Position { topic: "t".into(), partition: 0, offset: 0 },
+            key: None,
+            value: Some(Bytes::from_static(b"hunter2")),
+            headers: vec![
+                ("a".into(), Some(Bytes::from_static(b"1"))),
+                ("b".into(), None),
+                ("a".into(), Some(Bytes::from_static(b"2"))),
+            ],
+            timestamp: None,
+        };
+        assert_eq!((record.header("a"), record.header("b"), record.header("c")), (Some(&b"2"[..]), None, None));
+        assert_eq!(record.bytes(), 7 + 2 + 1 + 2);
+        assert!(!format!("{record:?}").contains("hunter2"));
     }
 }

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use rdkafka::{
     ClientConfig, Message,
     consumer::{BaseConsumer, Consumer},
@@ -20,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Batch, ConsumeSettings, Receipt,
     group::{self, Group},
+    message,
     offsets::marks,
 };
-use crate::record::{Position, Record};
+use crate::record::Record;
 
 /// How long a poll may wait when nothing is there; also how late a stop is noticed.
 const IDLE: Duration = Duration::from_millis(100);
@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
     /// What is at hand, or what comes within [`IDLE`].
     fn fill(&mut self) -> Result<Vec<Read>, KafkaError> {
         let mut batch = std::mem::take(&mut self.held);
-        let mut bytes: usize = batch.iter().map(|read| read.record.value.len()).sum();
+        let mut bytes: usize = batch.iter().map(|read| read.record.bytes()).sum();
         let mut began = Instant::now();
         while batch.len() < self.settings.batch_size && bytes < BATCH_BYTES {
             let wait = if batch.is_empty() { IDLE } else { Duration::ZERO };
@@ -130,7 +130,7 @@ impl<'a> Session<'a> {
             if batch.is_empty() {
                 began = Instant::now();
             }
-            bytes += read.record.value.len();
+            bytes += read.record.bytes();
             batch.push(read);
             if began.elapsed() >= self.settings.batch_wait {
                 break;
@@ -152,10 +152,7 @@ impl<'a> Session<'a> {
 
     fn read(&self, message: &BorrowedMessage<'_>) -> Option<Read> {
         let epoch = self.group().epoch(message.partition())?;
-        let position =
-            Position { topic: Arc::clone(&self.topic), partition: message.partition(), offset: message.offset() };
-        let value = Bytes::copy_from_slice(message.payload().unwrap_or_default());
-        Some(Read { record: Record { position, value }, epoch })
+        Some(Read { record: message::record(message, &self.topic), epoch })
     }
 
     /// Waits for the batch that is out, and keeps the membership meanwhile.

@@ -18,6 +18,7 @@ use signal_service::{
 use signal_worker::{
     app::{self, Parts},
     config::Cli,
+    consume::ConsumeSettings,
     store::Store,
 };
 
@@ -45,6 +46,10 @@ impl Cluster {
         let cluster = Self::without_topic();
         cluster.mock.create_topic(TOPIC, partitions, 1).unwrap();
         cluster
+    }
+
+    pub(crate) fn brokers(&self) -> &str {
+        &self.brokers
     }
 
     fn client(&self) -> ClientConfig {
@@ -111,6 +116,13 @@ impl Worker {
         self.shutdown.trigger();
         assert_eq!(self.shutdown.drain().await, Drain::Finished);
     }
+}
+
+/// What a reader of these brokers needs, and a consumer besides.
+pub(crate) fn settings(brokers: &str) -> ConsumeSettings {
+    let source: Source = [("SIGNAL_KAFKA_BROKERS", brokers)].into_iter().collect();
+    let cli: Cli = parse(["signal-worker"], &source).unwrap();
+    cli.settings.pipeline.consume().unwrap()
 }
 
 pub(crate) fn event(id: &str, users: &[&str]) -> Vec<u8> {

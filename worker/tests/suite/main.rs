@@ -9,4 +9,5 @@ mod interposed;
 mod kafka;
 mod pipeline;
 mod publish;
+mod range;
 mod store;

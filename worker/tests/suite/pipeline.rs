@@ -50,7 +50,10 @@ impl Bench {
 fn records(values: &[Value]) -> Vec<Record> {
     let record = |(offset, value): (usize, &Value)| Record {
         position: Position { topic: "topic".into(), partition: 3, offset: offset as i64 },
-        value: serde_json::to_vec(value).unwrap().into(),
+        key: None,
+        value: Some(serde_json::to_vec(value).unwrap().into()),
+        headers: Vec::new(),
+        timestamp: None,
     };
     values.iter().enumerate().map(record).collect()
 }
@@ -178,7 +181,7 @@ async fn bad_records_are_set_aside_and_disturb_nothing() {
     ];
     let mut batch = records(&vec![Value::Null; bad.len()]);
     for (record, (value, _)) in batch.iter_mut().zip(&bad) {
-        record.value = value.to_vec().into();
+        record.value = Some(value.to_vec().into());
     }
     let good = Record {
         position: Position { topic: "topic".into(), partition: 0, offset: 0 },
@@ -186,7 +189,7 @@ async fn bad_records_are_set_aside_and_disturb_nothing() {
     };
     batch.insert(6, good);
     let summary = bench.pipeline.process(batch).await.unwrap();
-    let labels: Vec<_> = summary.rejected.iter().map(|(_, rejection)| rejection.label()).collect();
+    let labels: Vec<_> = summary.rejected.iter().map(|rejected| rejected.rejection.label()).collect();
     assert_eq!(labels, bad.iter().map(|(_, label)| *label).collect::<Vec<_>>());
     assert_eq!(bench.bus.pushes(), pairs(&[("ann", "evt")]));
 }
@@ -277,7 +280,8 @@ async fn only_the_event_that_the_database_refuses_stays_behind() {
     let batch = [to_users("evt-1", &["ann"]), to_users("bad", &["ann", "bob"]), to_users("evt-2", &["ann", "bob"])];
     let summary = bench.process(&batch).await;
     assert_eq!(summary.inserted, 3);
-    let rejected: Vec<_> = summary.rejected.iter().map(|(at, rejection)| (at.offset, rejection.label())).collect();
+    let rejected: Vec<_> =
+        summary.rejected.iter().map(|one| (one.record.position.offset, one.rejection.label())).collect();
     assert_eq!(rejected, [(1, "refused_by_database")]);
     assert_eq!(bench.bus.pushes(), pairs(&[("ann", "evt-1"), ("ann", "evt-2"), ("bob", "evt-2")]));
 }
