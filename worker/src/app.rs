@@ -14,16 +14,22 @@ use signal_service::{
     telemetry,
 };
 use signal_wire::snowflake::Snowflakes;
+use uuid::Uuid;
 
 use crate::{
-    config::{PipelineSettings, WorkerSettings},
-    consume::{self, Batches, ConsumeError, ConsumeSettings},
+    config::{ExplainArgs, PipelineSettings, WorkerSettings},
+    consume::{
+        self, Batches, ConsumeError, ConsumeSettings,
+        range::{RangeError, Topic},
+    },
+    explain::{self, ExplainError, Facts, Question, Sources},
+    journal::{self, Journal},
     metrics,
     persist::Persister,
     pipeline::Pipeline,
     publish::Publisher,
     resolve::Limits,
-    store::{self, OpenError, Store, StoreError, patient::Patient},
+    store::{self, Database, OpenError, Store, StoreError, patient::Patient},
 };
 
 /// What a worker works with and does not make itself.
@@ -56,12 +62,24 @@ pub enum StartError {
     Signals(#[source] std::io::Error),
 }
 
+/// Why a command that looks at things, or mends them, came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
+}
+
 /// Starts a worker on the parts. It runs as tasks of `parts.shutdown`, which it triggers itself should it fail.
 pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError> {
     let consume = consume_settings(settings)?;
     let Parts { bus, store, health, shutdown, broker_id } = parts;
     let ids = Snowflakes::new(settings.snowflake_worker_id).ok_or(StartError::WorkerId)?;
-    let publisher = Arc::new(Publisher::new(bus, health.component("backplane")));
+    let journal = Arc::<Journal>::default();
+    let publisher = Arc::new(Publisher::new(Arc::clone(&bus), health.component("backplane")));
     let database = health.component("database");
     let kafka = health.component("kafka");
     let pipeline = Pipeline {
@@ -70,10 +88,12 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError
         publisher: Arc::clone(&publisher),
         domains: settings.domains(),
         limits: Limits::DEFAULT,
+        journal: Arc::clone(&journal),
         broker_id,
     };
     let batches = consume::start(consume, kafka, shutdown.token(), shutdown.tasks())?;
     let stop = shutdown.token();
+    shutdown.tasks().spawn(journal::answer::answer(journal, bus, Uuid::new_v4(), stop.clone()));
     shutdown.tasks().spawn(store::watch::watch(store, database, stop.clone()));
     shutdown.tasks().spawn(async move { publisher.watch(stop).await });
     shutdown.tasks().spawn(supervise(tokio::spawn(work(pipeline, batches)), shutdown.clone()));
@@ -119,7 +139,8 @@ pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
     // Not a task of the shutdown: a drain can be watched while it lasts.
     tokio::spawn(admin::serve(listener, router, tokio_util::sync::CancellationToken::new()));
 
-    let parts = Parts { bus, store: Arc::clone(&store), health, shutdown: shutdown.clone(), broker_id: None };
+    let parts =
+        Parts { bus, store: Arc::clone(&store) as Arc<dyn Store>, health, shutdown: shutdown.clone(), broker_id: None };
     start(&settings.pipeline, parts)?;
     tracing::info!(%admin_addr, topic = settings.pipeline.kafka_topic.as_str(), "worker started");
     shutdown.token().cancelled().await;
@@ -135,6 +156,24 @@ pub fn check(settings: &WorkerSettings) -> Result<(), StartError> {
     store(settings)?;
     consume::check(&consume_settings(&settings.pipeline)?)?;
     Ok(())
+}
+
+/// `signal-worker explain`. Without a backplane nothing is said of pushes.
+pub async fn explain(settings: &WorkerSettings, args: &ExplainArgs) -> Result<Facts, CommandError> {
+    let consume = consume_settings(&settings.pipeline)?;
+    let database = store(settings)?;
+    let sources = Sources {
+        topic: Topic::open(&consume, &consume.topic)?,
+        dead_letters: Topic::open(&consume, &format!("{}.DLQ", consume.topic.as_str()).parse().expect("a name"))?,
+        group: consume.group.clone(),
+        database: Arc::clone(&database),
+        domains: settings.pipeline.domains(),
+        bus: settings.backplane.redis_url.is_some().then(|| bus(settings)).transpose()?,
+    };
+    let question = Question { event: args.event.clone(), from: args.from, limit: args.limit };
+    let facts = explain::explain(&question, &sources).await;
+    database.close().await;
+    Ok(facts?)
 }
 
 const BROKERS: &str = "SIGNAL_KAFKA_BROKERS";
@@ -161,7 +200,7 @@ fn bus(settings: &WorkerSettings) -> Result<Arc<dyn Bus>, StartError> {
     Ok(Arc::new(RedisBus::new(url.expose(), Mode::Exact)?))
 }
 
-fn store(settings: &WorkerSettings) -> Result<Arc<dyn Store>, StartError> {
+fn store(settings: &WorkerSettings) -> Result<Arc<dyn Database>, StartError> {
     let url = settings.database.database_url.as_ref().ok_or_else(|| StartError::Missing(vec![DATABASE]))?;
     Ok(store::open(url)?)
 }

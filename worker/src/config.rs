@@ -8,7 +8,8 @@ use signal_service::{
         BackplaneSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings, values,
     },
 };
-use signal_wire::{activity::TOPIC, snowflake::MAX_WORKER_ID};
+use signal_wire::{activity::TOPIC, snowflake::MAX_WORKER_ID, timestamp};
+use time::OffsetDateTime;
 
 use crate::{
     consume::{ConsumeSettings, OffsetReset, TopicName},
@@ -26,7 +27,7 @@ pub struct Cli {
 }
 
 /// Without one, `run`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum Command {
     /// Consumes events until told to stop.
     Run,
@@ -36,8 +37,29 @@ pub enum Command {
         #[arg(long)]
         with_core_schema: bool,
     },
+    /// Says where an event's record is, which rows it made for whom, and what was pushed when, or why not.
+    Explain(ExplainArgs),
     /// Says whether the settings can be used, and ends.
     CheckConfig,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct ExplainArgs {
+    /// The event's id, or `topic/partition/offset` of its record.
+    #[arg(value_name = "EVENT", value_parser = not_empty)]
+    pub event: String,
+
+    /// Look for the record from this time on (RFC 3339). Without it: around the time of its rows, else everywhere.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub from: Option<OffsetDateTime>,
+
+    /// Rows and people that are named.
+    #[arg(long, value_name = "COUNT", default_value = "20")]
+    pub limit: usize,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Everything that `signal-worker` can be told.
@@ -129,6 +151,10 @@ impl PipelineSettings {
 
 fn not_empty(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("expected a name".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+fn time(text: &str) -> Result<OffsetDateTime, String> {
+    timestamp::parse(text).ok_or_else(|| "expected a time such as 2026-11-23T08:00:00Z".to_owned())
 }
 
 fn batch_size(text: &str) -> Result<usize, String> {

@@ -11,6 +11,7 @@ use signal_service::{
 use signal_worker::{
     app,
     config::{Cli, Command},
+    explain::Report,
     migrate,
 };
 
@@ -39,7 +40,7 @@ fn execute(cli: &Cli, source: &Source) -> anyhow::Result<()> {
     let settings = &cli.settings;
     let traces = telemetry::init(IDENTITY, &settings.log, &settings.traces)?;
     let runtime = tokio::runtime::Runtime::new().context("the runtime can't be started")?;
-    match cli.command.unwrap_or(Command::Run) {
+    match cli.command.clone().unwrap_or(Command::Run) {
         Command::Run => {
             unknown::warn_unknown(&Cli::command(), source);
             runtime.block_on(async {
@@ -52,6 +53,11 @@ fn execute(cli: &Cli, source: &Source) -> anyhow::Result<()> {
         Command::Migrate { with_core_schema } => {
             runtime.block_on(migrate::migrate(settings.database.database_url.as_ref(), with_core_schema))?;
             tracing::info!(with_core_schema, "the database has what Signal needs");
+        }
+        Command::Explain(args) => {
+            let facts = runtime.block_on(app::explain(settings, &args))?;
+            let text = if args.json { format!("{:#}\n", facts.json()) } else { Report(&facts).to_string() };
+            write!(std::io::stdout(), "{text}").context("standard output is closed")?;
         }
         Command::CheckConfig => {
             let unknown = unknown::unknown_variables(&Cli::command(), source);

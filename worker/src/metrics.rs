@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
+use crate::pipeline::Rejection;
+
 const RECORDS: &str = "signal_worker_records_total";
 const REJECTED: &str = "signal_worker_records_rejected_total";
 const ROWS: &str = "signal_worker_rows_total";
@@ -17,6 +19,7 @@ const STORE_RETRIES: &str = "signal_worker_store_retries_total";
 const COMMIT_FAILURES: &str = "signal_worker_kafka_commit_failures_total";
 const REBALANCES: &str = "signal_worker_kafka_rebalances_total";
 const PARTITIONS: &str = "signal_worker_kafka_partitions";
+const QUESTIONS_REFUSED: &str = "signal_worker_questions_refused_total";
 const LAG: &str = "signal_worker_kafka_lag_records";
 
 /// Tells the recorder what they mean.
@@ -34,7 +37,25 @@ pub fn describe() {
     describe_counter!(COMMIT_FAILURES, "Offset commits that failed; they are made again.");
     describe_counter!(REBALANCES, "Times the group gave or took partitions.");
     describe_gauge!(PARTITIONS, "Partitions assigned to this worker.");
-    describe_gauge!(LAG, "Records behind the end of the assigned partitions.");
+    describe_gauge!(LAG, "Records behind the end of an assigned partition, by partition; 0 once it is another's.");
+    describe_counter!(QUESTIONS_REFUSED, "Messages on the channel of `explain` that are no question.");
+    zero();
+}
+
+/// A rate needs a first value, which would otherwise come with the first of what is to be noticed.
+fn zero() {
+    for outcome in ["inserted", "existing", "deleted", "refused"] {
+        rows(outcome, 0);
+    }
+    for outcome in ["sent", "missed"] {
+        pushes(outcome, 0);
+    }
+    for counter in [RECORDS, ID_COLLISIONS, STORE_RETRIES, COMMIT_FAILURES, REBALANCES, QUESTIONS_REFUSED] {
+        counter!(counter).absolute(0);
+    }
+    for reason in Rejection::LABELS {
+        counter!(REJECTED, "reason" => reason).absolute(0);
+    }
 }
 
 pub fn batch(records: usize, took: Duration) {
@@ -80,6 +101,10 @@ pub fn rebalance(partitions: usize) {
     gauge!(PARTITIONS).set(partitions as f64);
 }
 
-pub fn lag(records: i64) {
-    gauge!(LAG).set(records as f64);
+pub fn lag(partition: i32, records: i64) {
+    gauge!(LAG, "partition" => partition.to_string()).set(records as f64);
+}
+
+pub fn question_refused() {
+    counter!(QUESTIONS_REFUSED).increment(1);
 }

@@ -7,16 +7,22 @@
 
 use std::{sync::Arc, time::Instant};
 
-use signal_wire::activity::{ActivityEvent, Malformed};
+use signal_wire::{
+    activity::{ActivityEvent, Malformed},
+    journal::Entry,
+};
+use time::OffsetDateTime;
 
 use crate::{
     compose::{self, ComposeError},
+    journal::Journal,
     metrics,
     persist::{Copy, Persisted, Persister},
-    publish::{Publisher, Push},
+    publish::{Occasion, Publisher, Push, PushedRow, Tallies},
     record::{Position, Record},
     resolve::{self, Audience, Directory, Domains, Limits, Recipients},
     store::{Draft, Store, StoreError},
+    trace::{self, Trace},
 };
 
 /// Rows of one transaction. Also bounds what of an audience is in memory.
@@ -34,6 +40,22 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// All labels that there are.
+    pub const LABELS: [&str; 12] = [
+        "empty",
+        "too_large",
+        "not_json",
+        "not_an_object",
+        "missing_field",
+        "invalid_field",
+        "nul_character",
+        "no_scope",
+        "unknown_type",
+        "missing_data",
+        "invalid_data",
+        "refused_by_database",
+    ];
+
     /// The label under which it is counted.
     pub const fn label(&self) -> &'static str {
         match self {
@@ -50,6 +72,9 @@ pub struct Summary {
     pub inserted: u64,
     pub existing: u64,
     pub deleted: u64,
+    /// Pushes that the backplane took, and those that it did not.
+    pub sent: u64,
+    pub missed: u64,
     pub rejected: Vec<Rejected>,
 }
 
@@ -69,16 +94,31 @@ pub struct Pipeline {
     pub publisher: Arc<Publisher>,
     pub domains: Domains,
     pub limits: Limits,
+    /// Is told what became of each event.
+    pub journal: Arc<Journal>,
     /// Which broker positions are of, where offsets alone do not tell.
     pub broker_id: Option<String>,
 }
 
-/// The good records of a batch, in order: at one index what one says, whom to, and the record itself.
+/// The good records of a batch, in order: at one index what one says, whom to, the record itself, where it stands in
+/// traces, and what has become of it so far.
 #[derive(Default)]
 struct Batch {
     drafts: Vec<Draft>,
     audiences: Vec<Audience>,
     records: Vec<Record>,
+    traces: Vec<Trace>,
+    traceparents: Vec<Option<String>>,
+}
+
+/// What has become of a batch so far.
+#[derive(Default)]
+struct Progress {
+    summary: Summary,
+    /// Of the good records, in order.
+    entries: Vec<Entry>,
+    /// Of those that could not be read.
+    unread: Vec<Entry>,
 }
 
 impl Pipeline {
@@ -87,10 +127,15 @@ impl Pipeline {
     pub async fn process(&self, records: Vec<Record>) -> Result<Summary, StoreError> {
         let started = Instant::now();
         let count = records.len();
-        let mut summary = Summary::default();
-        let batch = self.decode(records, &mut summary);
-        let directory = timed("resolve", resolve::resolve(&*self.store, &batch.audiences, self.limits)).await?;
-        self.deliver(&batch, &directory, &mut summary).await?;
+        let mut progress = Progress::default();
+        let batch = self.decode(records, &mut progress);
+        metrics::step("compose", started.elapsed());
+        let resolve = resolve::resolve(&*self.store, &batch.audiences, self.limits);
+        let directory = timed("resolve", &batch.traces, resolve).await?;
+        self.deliver(&batch, &directory, &mut progress).await?;
+        let Progress { summary, entries, unread } = progress;
+        let now = OffsetDateTime::now_utc();
+        self.journal.write(unread.into_iter().chain(entries).map(|entry| Entry { at: now, ..entry }));
         for Rejected { record: Record { position, .. }, rejection } in &summary.rejected {
             metrics::rejected(rejection.label());
             tracing::warn!(
@@ -105,24 +150,35 @@ impl Pipeline {
         Ok(summary)
     }
 
-    fn decode(&self, records: Vec<Record>, summary: &mut Summary) -> Batch {
+    fn decode(&self, records: Vec<Record>, progress: &mut Progress) -> Batch {
         let mut batch = Batch::default();
         for record in records {
-            match self.read(&record) {
+            let mut trace = Trace::begin(&record);
+            let mut entry = entry(&record.position);
+            match self.read(&record, &mut entry.event_id) {
                 Ok((draft, audience)) => {
                     batch.drafts.push(draft);
                     batch.audiences.push(audience);
                     batch.records.push(record);
+                    batch.traceparents.push(trace.traceparent.take());
+                    batch.traces.push(trace);
+                    progress.entries.push(entry);
                 }
-                Err(rejection) => summary.rejected.push(Rejected { record, rejection }),
+                Err(rejection) => {
+                    trace.rejected(rejection.label());
+                    progress.unread.push(Entry { rejected: Some(rejection.to_string()), ..entry });
+                    progress.summary.rejected.push(Rejected { record, rejection });
+                }
             }
         }
         batch
     }
 
-    fn read(&self, record: &Record) -> Result<(Draft, Audience), Rejection> {
+    /// Says under which id, as soon as it is known.
+    fn read(&self, record: &Record, event_id: &mut String) -> Result<(Draft, Audience), Rejection> {
         let mut event = ActivityEvent::parse(record.value.as_deref().unwrap_or_default())?;
         let id = event.id.take().unwrap_or_else(|| self.key(&record.position));
+        event_id.clone_from(&id);
         let draft = compose::compose(&mut event, id)?;
         Ok((draft, Audience::of(&mut event, &self.domains)))
     }
@@ -132,7 +188,7 @@ impl Pipeline {
         self.broker_id.as_ref().map_or_else(|| position.to_string(), |broker| format!("{broker}/{position}"))
     }
 
-    async fn deliver(&self, batch: &Batch, directory: &Directory, summary: &mut Summary) -> Result<(), StoreError> {
+    async fn deliver(&self, batch: &Batch, directory: &Directory, progress: &mut Progress) -> Result<(), StoreError> {
         let mut chunk = Vec::new();
         let mut pushes = Vec::new();
         for (draft, audience) in batch.audiences.iter().enumerate() {
@@ -141,13 +197,13 @@ impl Pipeline {
                 for recipient_id in page {
                     chunk.push(Copy { draft, recipient_id });
                     if chunk.len() == CHUNK {
-                        pushes = self.write(batch, &std::mem::take(&mut chunk), pushes, summary).await?;
+                        pushes = self.write(batch, &std::mem::take(&mut chunk), pushes, progress).await?;
                     }
                 }
             }
         }
-        pushes = self.write(batch, &chunk, pushes, summary).await?;
-        timed("publish", self.publisher.publish(&batch.drafts, pushes)).await;
+        pushes = self.write(batch, &chunk, pushes, progress).await?;
+        self.publish(batch, pushes, progress).await;
         Ok(())
     }
 
@@ -157,27 +213,41 @@ impl Pipeline {
         batch: &Batch,
         chunk: &[Copy],
         pushes: Vec<Push>,
-        summary: &mut Summary,
+        progress: &mut Progress,
     ) -> Result<Vec<Push>, StoreError> {
+        if chunk.is_empty() {
+            return Ok(pushes);
+        }
         let persist = self.persister.persist(&*self.store, &batch.drafts, chunk);
-        let (persisted, ()) = tokio::join!(timed("persist", persist), self.publisher.publish(&batch.drafts, pushes));
+        let persist = timed("persist", &batch.traces, persist);
+        let (persisted, ()) = tokio::join!(persist, self.publish(batch, pushes, progress));
+        let Progress { summary, entries, .. } = progress;
         let mut pushes = Vec::with_capacity(chunk.len());
         for (copy, persisted) in chunk.iter().zip(persisted?) {
+            let entry = &mut entries[copy.draft];
             match persisted {
                 Persisted::Inserted { id, at } => {
                     summary.inserted += 1;
-                    pushes.push(Push::New { draft: copy.draft, id, recipient_id: copy.recipient_id.clone(), at });
+                    entry.inserted += 1;
+                    let row = PushedRow::New { id, recipient_id: copy.recipient_id.clone(), at };
+                    pushes.push(Push { draft: copy.draft, row });
                 }
                 Persisted::Existing(row) => {
                     summary.existing += 1;
-                    pushes.push(Push::Stored(row));
+                    entry.existing += 1;
+                    pushes.push(Push { draft: copy.draft, row: PushedRow::Stored(row) });
                 }
-                Persisted::Deleted => summary.deleted += 1,
+                Persisted::Deleted => {
+                    summary.deleted += 1;
+                    entry.deleted += 1;
+                }
                 Persisted::Refused { code } => {
                     metrics::rows("refused", 1);
                     let record = &batch.records[copy.draft];
-                    if summary.rejected.last().is_none_or(|last| last.record.position != record.position) {
+                    if entry.rejected.is_none() {
                         let rejection = Rejection::Refused { code };
+                        batch.traces[copy.draft].rejected(rejection.label());
+                        entry.rejected = Some(rejection.to_string());
                         summary.rejected.push(Rejected { record: record.clone(), rejection });
                     }
                 }
@@ -185,11 +255,44 @@ impl Pipeline {
         }
         Ok(pushes)
     }
+
+    async fn publish(&self, batch: &Batch, pushes: Vec<Push>, progress: &mut Progress) {
+        if pushes.is_empty() {
+            return;
+        }
+        let occasion = Occasion { drafts: &batch.drafts, traces: &batch.traceparents };
+        let tallies: Tallies = timed("publish", &batch.traces, self.publisher.publish(occasion, pushes)).await;
+        for (draft, tally) in tallies {
+            let entry = &mut progress.entries[draft];
+            entry.sent += tally.sent;
+            entry.missed += tally.missed;
+            progress.summary.sent += tally.sent;
+            progress.summary.missed += tally.missed;
+        }
+    }
 }
 
-async fn timed<T>(step: &'static str, work: impl Future<Output = T>) -> T {
+/// Nothing has become of it yet.
+fn entry(position: &Position) -> Entry {
+    Entry {
+        event_id: String::new(),
+        position: position.to_string(),
+        at: OffsetDateTime::UNIX_EPOCH,
+        inserted: 0,
+        existing: 0,
+        deleted: 0,
+        sent: 0,
+        missed: 0,
+        rejected: None,
+    }
+}
+
+/// A step as the metrics and the records' traces have it.
+async fn timed<T>(step: &'static str, traces: &[Trace], work: impl Future<Output = T>) -> T {
     let started = Instant::now();
+    let traced = trace::step(traces, step);
     let output = work.await;
+    drop(traced);
     metrics::step(step, started.elapsed());
     output
 }

@@ -7,6 +7,8 @@
 mod missed;
 
 use std::{
+    borrow::Cow,
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -46,15 +48,41 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const PATIENCE_WHILE_AWAY: Duration = Duration::from_millis(100);
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_millis(500));
 const RESYNC_BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-/// What is handed to the backplane at once.
+/// Bounds of what is handed to the backplane at once.
 const GROUP_MESSAGES: usize = 1000;
 const GROUP_BYTES: usize = 1024 * 1024;
 
+/// What a batch's pushes are of: at one index what is said, and the trace that it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion<'a> {
+    pub drafts: &'a [Draft],
+    /// As `traceparent` is written (W3C Trace Context, 3.2).
+    pub traces: &'a [Option<String>],
+}
+
 /// One row to be pushed.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Push {
-    New { draft: usize, id: String, recipient_id: String, at: OffsetDateTime },
+pub struct Push {
+    /// Index into the occasion.
+    pub draft: usize,
+    pub row: PushedRow,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum PushedRow {
+    New { id: String, recipient_id: String, at: OffsetDateTime },
     Stored(Box<StoredRow>),
+}
+
+/// What became of pushes, by their draft.
+pub type Tallies = BTreeMap<usize, Tally>;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// The backplane took them.
+    pub sent: u64,
+    /// It did not; whom they were for is told to read again.
+    pub missed: u64,
 }
 
 #[derive(Debug)]
@@ -67,11 +95,17 @@ pub struct Publisher {
     news: Notify,
 }
 
+/// What is handed to the backplane at once.
 #[derive(Default)]
 struct Group {
+    addressed: Vec<Addressed>,
     publications: Vec<Publication>,
-    recipients: Vec<String>,
     bytes: usize,
+}
+
+struct Addressed {
+    draft: usize,
+    recipient_id: String,
 }
 
 impl Publisher {
@@ -80,49 +114,58 @@ impl Publisher {
     }
 
     /// Pushes rows in order. Never fails: what can't be pushed is missed, and made good later.
-    pub async fn publish(&self, drafts: &[Draft], pushes: Vec<Push>) {
+    pub async fn publish(&self, occasion: Occasion<'_>, pushes: Vec<Push>) -> Tallies {
+        let mut tallies = Tallies::new();
         let mut group = Group::default();
         let mut current: Option<(usize, Notification)> = None;
-        for push in pushes {
-            let (recipient_id, payload) = match push {
-                Push::Stored(row) => (row.recipient_id.clone(), envelope(&stored(*row))),
-                Push::New { draft, id, recipient_id, at } => {
+        for Push { draft, row } in pushes {
+            let trace = occasion.traces.get(draft).and_then(Option::as_deref);
+            let (recipient_id, payload) = match row {
+                PushedRow::Stored(row) => (row.recipient_id.clone(), envelope(&stored(*row), trace)),
+                PushedRow::New { id, recipient_id, at } => {
                     // A draft is rendered once for a run of its recipients.
                     let (_, notification) = match &mut current {
                         Some(current) if current.0 == draft => current,
-                        _ => current.insert((draft, notification(&drafts[draft]))),
+                        _ => current.insert((draft, notification(&occasion.drafts[draft]))),
                     };
                     notification.id = id;
                     notification.recipient_id.clone_from(&recipient_id);
                     (notification.created_at, notification.modified_at) = (at, at);
-                    (recipient_id, envelope(notification))
+                    (recipient_id, envelope(notification, trace))
                 }
             };
-            group.add(recipient_id, payload);
+            group.add(Addressed { draft, recipient_id }, payload);
             if group.is_full() {
-                self.send(std::mem::take(&mut group)).await;
+                self.send(std::mem::take(&mut group), &mut tallies).await;
             }
         }
-        self.send(group).await;
+        self.send(group, &mut tallies).await;
+        tallies
     }
 
-    async fn send(&self, group: Group) {
-        let Group { publications, mut recipients, .. } = group;
+    async fn send(&self, group: Group, tallies: &mut Tallies) {
+        let Group { mut publications, mut addressed, .. } = group;
         // Edges drop what is larger; its recipient is told to read the list instead.
-        let (publications, oversized): (Vec<_>, Vec<_>) =
-            publications.into_iter().zip(&recipients).partition(|(one, _)| one.payload.len() <= MAX_BYTES);
-        let publications: Vec<Publication> = publications.into_iter().map(|(one, _)| one).collect();
-        let oversized: Vec<String> = oversized.into_iter().map(|(_, recipient)| recipient.clone()).collect();
-        if publications.is_empty() && oversized.is_empty() {
-            return;
+        let fits = |publication: &Publication| publication.payload.len() <= MAX_BYTES;
+        let mut missed = Vec::new();
+        if !publications.iter().all(fits) {
+            let (fitting, large): (Vec<_>, Vec<_>) =
+                addressed.into_iter().zip(publications).partition(|(_, publication)| fits(publication));
+            missed.extend(large.into_iter().map(|(addressed, _)| addressed));
+            (addressed, publications) = fitting.into_iter().unzip();
         }
-        if self.try_to_publish(&publications).await {
-            metrics::pushes("sent", publications.len());
-            recipients = oversized;
+        if !publications.is_empty() {
+            if self.try_to_publish(&publications).await {
+                metrics::pushes("sent", publications.len());
+                addressed.iter().for_each(|one| tallies.entry(one.draft).or_default().sent += 1);
+            } else {
+                missed.append(&mut addressed);
+            }
         }
-        if !recipients.is_empty() {
-            metrics::pushes("missed", recipients.len());
-            self.missed.lock().add(recipients);
+        if !missed.is_empty() {
+            metrics::pushes("missed", missed.len());
+            missed.iter().for_each(|one| tallies.entry(one.draft).or_default().missed += 1);
+            self.missed.lock().add(missed.into_iter().map(|one| one.recipient_id));
             self.news.notify_one();
         }
     }
@@ -211,11 +254,11 @@ impl Publisher {
 }
 
 impl Group {
-    fn add(&mut self, recipient_id: String, payload: Vec<u8>) {
-        let channel = Target::Room(&room::recipient(&recipient_id)).channel();
+    fn add(&mut self, addressed: Addressed, payload: Vec<u8>) {
+        let channel = Target::Room(&room::recipient(&addressed.recipient_id)).channel();
         self.bytes += payload.len();
         self.publications.push(Publication { channel, payload: Bytes::from(payload) });
-        self.recipients.push(recipient_id);
+        self.addressed.push(addressed);
     }
 
     fn is_full(&self) -> bool {
@@ -254,10 +297,12 @@ fn stored(row: StoredRow) -> Notification {
     }
 }
 
-fn envelope(notification: &Notification) -> Vec<u8> {
+fn envelope(notification: &Notification, trace: Option<&str>) -> Vec<u8> {
     let data = to_raw_value(notification).expect("a notification has string keys and times that can be written");
     let room = room::recipient(&notification.recipient_id);
-    Envelope::new(EMITTER, Target::Room(&room), event::NOTIFICATION_CREATED, Some(&data)).encode()
+    let mut envelope = Envelope::new(EMITTER, Target::Room(&room), event::NOTIFICATION_CREATED, Some(&data));
+    envelope.traceparent = trace.map(Cow::Borrowed);
+    envelope.encode()
 }
 
 /// Without randomness the longest delay is taken.

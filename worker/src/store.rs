@@ -5,6 +5,7 @@
 
 pub mod patient;
 pub mod postgres;
+pub mod rows;
 pub mod sqlite;
 pub mod watch;
 
@@ -20,7 +21,7 @@ use serde_json::{Map, Value};
 use signal_service::Secret;
 use time::OffsetDateTime;
 
-use self::{postgres::PostgresStore, sqlite::SqliteStore};
+use self::{postgres::PostgresStore, rows::Rows, sqlite::SqliteStore};
 
 /// Both dialects read these.
 const SEEDS: [&str; 2] = [
@@ -142,9 +143,14 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn close(&self);
 }
 
-/// A store for the URL, `postgres://…` or `sqlite://path`. Connects when first used, so that a database that is away
+/// All that is asked of one database.
+pub trait Database: Store + Rows {}
+
+impl<T: Store + Rows> Database for T {}
+
+/// A database for the URL, `postgres://…` or `sqlite://path`. Connects when first used, so that a database that is away
 /// at start is no failure. To be called within a Tokio runtime.
-pub fn open(url: &Secret) -> Result<Arc<dyn Store>, OpenError> {
+pub fn open(url: &Secret) -> Result<Arc<dyn Database>, OpenError> {
     match url.expose().split_once(':') {
         Some(("postgres" | "postgresql", _)) => Ok(Arc::new(PostgresStore::open(url)?)),
         Some(("sqlite", _)) => Ok(Arc::new(SqliteStore::open(url)?)),

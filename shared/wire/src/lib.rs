@@ -10,6 +10,7 @@ pub mod connected;
 pub mod control;
 pub mod envelope;
 pub mod frame;
+pub mod journal;
 pub mod message;
 pub mod notification;
 pub mod protocol;

@@ -99,14 +99,19 @@ pub async fn enrol(postgres: &Postgres, database: &Database, domain: &str, users
 
 impl Platform {
     pub async fn up() -> Platform {
-        let (postgres, kafka, backplane) = tokio::join!(Postgres::shared(), Kafka::shared(), Backplane::up());
+        Platform::on(Backplane::up().await, |worker| worker).await
+    }
+
+    /// With a backplane, and a worker, of one's own making.
+    pub async fn on(backplane: Backplane, configure: impl FnOnce(Launch) -> Launch) -> Platform {
+        let (postgres, kafka) = tokio::join!(Postgres::shared(), Kafka::shared());
         let (database, topic) = tokio::join!(
             postgres.database_with("core", async |url| migrate(&url).await),
             kafka.topic("SIGNAL_ACTIVITY_NOTIFICATION", 1),
         );
         let Backplane { redis, issuer, .. } = &backplane;
-        let worker =
-            worker(database.url(), &kafka.brokers(), &topic, redis, issuer).env("SIGNAL_KAFKA_GROUP", &topic).spawn();
+        let worker = worker(database.url(), &kafka.brokers(), &topic, redis, issuer).env("SIGNAL_KAFKA_GROUP", &topic);
+        let worker = configure(worker).spawn();
         worker.wait_ready(SOON).await;
         Platform { postgres, database, kafka, topic, backplane, worker }
     }

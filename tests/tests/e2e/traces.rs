@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use signal_harness::{Redis, eventually, require};
+use signal_harness::{Kafka, Kcat, Postgres, Record, Redis, eventually, require};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
 
-use crate::platform::{Backplane, SOON};
+use crate::platform::{Backplane, Platform, SOON, payment};
 
 /// Takes whatever is exported by OTLP over HTTP, and keeps the bodies.
 struct Collector {
@@ -44,6 +44,14 @@ impl Collector {
         Collector { endpoint, bodies }
     }
 
+    /// A span says its trace and its parent in raw bytes, and its name in text (opentelemetry-proto, trace/v1).
+    async fn wait_for(&self, all: &[&[u8]]) {
+        for wanted in all {
+            eventually(SOON, || async { if self.has(wanted) { Ok(()) } else { Err(format!("no {wanted:?} yet")) } })
+                .await;
+        }
+    }
+
     fn has(&self, wanted: &[u8]) -> bool {
         self.bodies.lock().unwrap().windows(wanted.len()).any(|window| window == wanted)
     }
@@ -67,11 +75,27 @@ async fn a_traced_message_is_followed_to_the_socket() {
     });
     platform.publish("ws:user:an", envelope.to_string().as_bytes()).await;
     assert_eq!(window.wait_for("order", 1).await, [json!({ "secret": "not for traces" })]);
-    // A span says its trace and its parent in raw bytes, and its name in text (opentelemetry-proto, trace/v1).
-    for wanted in [&bytes(trace)[..], &bytes(span), b"push", b"write", b"handshake", b"signal-edge"] {
-        eventually(SOON, || async { if collector.has(wanted) { Ok(()) } else { Err(format!("no {wanted:?} yet")) } })
-            .await;
-    }
+    collector.wait_for(&[&bytes(trace), &bytes(span), b"push", b"write", b"handshake", b"signal-edge"]).await;
     assert!(!collector.has(b"not for traces"), "payloads are no business of a trace");
     assert!(!window.texts()[0].contains(trace), "nor is a trace a client's");
+}
+
+#[tokio::test]
+async fn a_traced_record_is_followed_through_the_worker_to_the_socket() {
+    require!(Postgres, Redis, Kafka, Kcat);
+    let (at_edge, at_worker) = tokio::join!(Collector::launch(), Collector::launch());
+    let backplane = Backplane::with(|edge| edge.env("OTEL_EXPORTER_OTLP_ENDPOINT", &at_edge.endpoint)).await;
+    let platform =
+        Platform::on(backplane, |worker| worker.env("OTEL_EXPORTER_OTLP_ENDPOINT", &at_worker.endpoint)).await;
+    let window = platform.window("an").await;
+    let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let event = payment("evt_1", &json!({ "userIds": ["an"] })).to_string();
+    platform.produce_record(&Record::new(event).header("traceparent", &format!("00-{trace}-{span}-01"))).await;
+    window.wait_for_notification("evt_1").await;
+    let steps: [&[u8]; 4] = [b"process", b"resolve", b"persist", b"publish"];
+    at_worker.wait_for(&[&[&bytes(trace)[..], &bytes(span), b"signal-worker"][..], &steps].concat()).await;
+    // The same trace, and its parent is a span of the worker's.
+    at_edge.wait_for(&[&bytes(trace), b"push", b"write"]).await;
+    assert!(!at_edge.has(&bytes(span)), "the edge's parent is the worker");
+    assert!(!at_worker.has("Cà Phê 79".as_bytes()), "payloads are no business of a trace");
 }

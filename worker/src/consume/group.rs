@@ -155,6 +155,8 @@ impl Group {
             self.commit_last(consumer);
         }
         self.ledger.lock().revoke(numbers(partitions));
+        // Its next owner reports on it.
+        numbers(partitions).into_iter().for_each(|partition| metrics::lag(partition, 0));
         match consumer.rebalance_protocol() {
             RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
             _ => consumer.unassign(),
@@ -215,15 +217,15 @@ impl ClientContext for Group {
 
     fn stats(&self, statistics: Statistics) {
         let partitions = statistics.topics.get(&*self.topic).map(|topic| topic.partitions.values());
-        let mut lag = 0;
         for partition in partitions.into_iter().flatten() {
-            lag += partition.consumer_lag.max(0);
+            if self.epoch(partition.partition).is_some() {
+                metrics::lag(partition.partition, partition.consumer_lag.max(0));
+            }
             if self.ledger.lock().observe(partition.partition, partition.committed_offset) {
                 metrics::commit_failure();
                 tracing::warn!(partition = partition.partition, "offsets were not committed, trying again");
             }
         }
-        metrics::lag(lag);
         let state = self.state.lock();
         if state.joined && !state.topic_missing && statistics.brokers.values().any(|broker| broker.state == "UP") {
             self.health.up();

@@ -1,5 +1,7 @@
 //! The store on Postgres.
 
+mod rows;
+
 use std::{collections::HashSet, str::FromStr, time::Duration};
 
 use async_trait::async_trait;

@@ -3,6 +3,8 @@
 //! Lists cross into a statement as one JSON parameter, so that a statement's text, and with it its cached plan, does
 //! not depend on how many rows it has.
 
+mod rows;
+
 use std::{collections::HashSet, str::FromStr, time::Duration};
 
 use async_trait::async_trait;

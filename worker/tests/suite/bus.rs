@@ -24,6 +24,7 @@ pub(crate) struct Said {
     pub(crate) channel: String,
     pub(crate) event: String,
     pub(crate) data: Value,
+    pub(crate) traceparent: Option<String>,
 }
 
 impl TestBus {
@@ -50,6 +51,7 @@ impl TestBus {
                 Said {
                     channel: one.channel.clone(),
                     event: envelope.event.clone().into_owned(),
+                    traceparent: envelope.traceparent.as_deref().map(str::to_owned),
                     data: serde_json::from_str(envelope.data.unwrap().get()).unwrap(),
                 }
             })

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use serde_json::json;
 use signal_harness::Postgres;
 use signal_service::Secret;
-use signal_worker::store::{self, Draft, Migration, Store};
+use signal_worker::store::{self, Database, Draft, Migration, Store};
 use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
 use tempfile::TempDir;
 
 pub(crate) struct Fixture {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) database: Arc<dyn Database>,
     pub(crate) url: String,
     sql: Sql,
     _dir: Option<TempDir>,
@@ -32,9 +33,9 @@ impl Fixture {
     pub(crate) fn empty_sqlite() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/signal.db", dir.path().display());
-        let store = store::open(&Secret::new(&*url)).unwrap();
+        let database = store::open(&Secret::new(&*url)).unwrap();
         let sql = Sql::Sqlite(SqlitePool::connect_lazy(&format!("{url}?mode=rwc")).unwrap());
-        Self { store, url, sql, _dir: Some(dir) }
+        Self { store: Arc::clone(&database) as _, database, url, sql, _dir: Some(dir) }
     }
 
     pub(crate) async fn postgres() -> Self {
@@ -51,8 +52,9 @@ impl Fixture {
     }
 
     fn on_postgres(url: &str) -> Self {
-        let store = store::open(&Secret::new(url)).unwrap();
-        Self { store, url: url.to_owned(), sql: Sql::Postgres(PgPool::connect_lazy(url).unwrap()), _dir: None }
+        let database = store::open(&Secret::new(url)).unwrap();
+        let sql = Sql::Postgres(PgPool::connect_lazy(url).unwrap());
+        Self { store: Arc::clone(&database) as _, database, url: url.to_owned(), sql, _dir: None }
     }
 
     pub(crate) fn is_postgres(&self) -> bool {

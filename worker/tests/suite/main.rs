@@ -4,6 +4,7 @@
 mod binary;
 mod bus;
 mod consume;
+mod explain;
 mod fixture;
 mod interposed;
 mod kafka;

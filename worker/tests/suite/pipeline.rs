@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use serde_json::{Value, json};
 use signal_harness::{Postgres, eventually, require};
 use signal_service::health::Health;
-use signal_wire::snowflake::Snowflakes;
+use signal_wire::{journal::Entry, snowflake::Snowflakes};
 use signal_worker::{
     persist::Persister,
-    pipeline::{Pipeline, Summary},
+    pipeline::{Pipeline, Rejection, Summary},
     publish::Publisher,
     record::{Position, Record},
     resolve::{Domains, Limits},
@@ -37,6 +37,7 @@ impl Bench {
             publisher: Arc::new(publisher),
             domains: Domains { organizer: "Organizer_{id}".into(), merchant: "Merchant_{id}".into() },
             limits: Limits::DEFAULT,
+            journal: Arc::default(),
             broker_id: None,
         };
         Self { bus, pipeline }
@@ -136,6 +137,43 @@ async fn a_redelivery_writes_nothing_and_pushes_the_stored_rows_again() {
 }
 
 #[tokio::test]
+async fn the_journal_knows_what_became_of_each_event() {
+    let fixture = Fixture::sqlite().await;
+    let bench = Bench::new(Arc::clone(&fixture.store));
+    bench
+        .process(&[to_users("evt-1", &["ann", "bob"]), json!({ "id": "evt-2", "type": "REFUND", "userIds": ["ann"] })])
+        .await;
+    bench.bus.set_away(true);
+    bench.process(&[to_users("evt-1", &["ann", "bob", "eve"]), Value::Null]).await;
+    let journal = &bench.pipeline.journal;
+    let counts = |entry: &Entry| (entry.inserted, entry.existing, entry.deleted, entry.sent, entry.missed);
+    let first = journal.of("evt-1");
+    assert_eq!(first.iter().map(counts).collect::<Vec<_>>(), [(2, 0, 0, 2, 0), (1, 2, 0, 0, 3)]);
+    assert!(first[0].position == "topic/3/0" && first[0].at <= first[1].at && first[0].rejected.is_none(), "{first:?}");
+    let unknown = journal.of("evt-2");
+    assert!(unknown[0].rejected.as_ref().is_some_and(|reason| reason.contains("type")), "{unknown:?}");
+    let unread = journal.of("topic/3/1");
+    assert_eq!(unread.iter().map(|entry| entry.event_id.as_str()).collect::<Vec<_>>(), ["evt-2", ""]);
+}
+
+#[tokio::test]
+async fn pushes_carry_the_trace_of_their_record() {
+    let fixture = Fixture::sqlite().await;
+    let bench = Bench::new(Arc::clone(&fixture.store));
+    let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let mut batch = records(&[to_users("evt-1", &["ann"]), to_users("evt-2", &["ann"]), to_users("evt-3", &["ann"])]);
+    batch[1].headers = vec![("traceparent".to_owned(), Some(given.into()))];
+    batch[2].headers = vec![("traceparent".to_owned(), Some("nonsense".into()))];
+    for _ in 0..2 {
+        // The second time the rows are there.
+        bench.pipeline.process(batch.clone()).await.unwrap();
+    }
+    let traces: Vec<_> = bench.bus.said().into_iter().map(|said| said.traceparent).collect();
+    let of_one_batch = [None, Some(given.to_owned()), None];
+    assert_eq!(traces, [of_one_batch.clone(), of_one_batch].concat());
+}
+
+#[tokio::test]
 async fn an_event_without_id_is_known_by_its_position() {
     let fixture = Fixture::sqlite().await;
     let bench = Bench::new(Arc::clone(&fixture.store));
@@ -191,6 +229,7 @@ async fn bad_records_are_set_aside_and_disturb_nothing() {
     let summary = bench.pipeline.process(batch).await.unwrap();
     let labels: Vec<_> = summary.rejected.iter().map(|rejected| rejected.rejection.label()).collect();
     assert_eq!(labels, bad.iter().map(|(_, label)| *label).collect::<Vec<_>>());
+    assert!(labels.iter().all(|label| Rejection::LABELS.contains(label)), "counted from the start: {labels:?}");
     assert_eq!(bench.bus.pushes(), pairs(&[("ann", "evt")]));
 }
 
@@ -320,7 +359,7 @@ async fn postgres_restarted_within_a_batch_loses_and_doubles_nothing() {
     let store = signal_worker::store::open(&signal_service::Secret::new(database.url())).unwrap();
     store.migrate(Migration::CoreSchemaAndSeed).await.unwrap();
     let health = Health::new();
-    let patient = Patient::new(Arc::clone(&store), health.component("database"), CancellationToken::new());
+    let patient = Patient::new(Arc::clone(&store) as _, health.component("database"), CancellationToken::new());
     let bench = Arc::new(Bench::new(Arc::new(patient)));
     bench.process(&[to_users("evt-0", &["ann"])]).await;
     postgres.stop().await;

@@ -10,7 +10,7 @@ use signal_harness::eventually;
 use signal_service::health::Health;
 use signal_wire::timestamp;
 use signal_worker::{
-    publish::{Publisher, Push},
+    publish::{Occasion, Publisher, Push, PushedRow, Tally},
     store::Draft,
 };
 use tokio_util::sync::CancellationToken;
@@ -39,14 +39,18 @@ impl Bench {
         tokio::spawn(async move { publisher.watch(stop).await });
     }
 
-    async fn publish(&self, drafts: &[Draft], recipients: impl IntoIterator<Item = String>) {
-        let push = |recipient_id: String| Push::New {
+    async fn publish(&self, drafts: &[Draft], recipients: impl IntoIterator<Item = String>) -> Tally {
+        let push = |recipient_id: String| Push {
             draft: 0,
-            id: format!("id-{recipient_id}"),
-            recipient_id,
-            at: timestamp::parse("2026-11-23T08:51:04.867Z").unwrap(),
+            row: PushedRow::New {
+                id: format!("id-{recipient_id}"),
+                recipient_id,
+                at: timestamp::parse("2026-11-23T08:51:04.867Z").unwrap(),
+            },
         };
-        self.publisher.publish(drafts, recipients.into_iter().map(push).collect()).await;
+        let occasion = Occasion { drafts, traces: &[] };
+        let tallies = self.publisher.publish(occasion, recipients.into_iter().map(push).collect()).await;
+        tallies.get(&0).copied().unwrap_or_default()
     }
 
     fn resyncs(&self) -> Vec<String> {
@@ -77,7 +81,8 @@ async fn a_short_outage_is_sat_out() {
         eventually(Duration::from_secs(2), || async { bench.bus.failures() >= 2 }).await;
         bench.bus.set_away(false);
     };
-    tokio::join!(publishing, back);
+    let (tally, ()) = tokio::join!(publishing, back);
+    assert_eq!(tally, Tally { sent: 2500, missed: 0 });
     let pushed: Vec<String> = bench.bus.pushes().into_iter().map(|(recipient, _)| recipient).collect();
     assert_eq!(pushed, people(0..2500).collect::<Vec<_>>(), "all, in order");
     assert!(bench.health.is_ready());
@@ -91,7 +96,7 @@ async fn who_missed_a_push_is_told_to_read_again() {
     bench.bus.set_away(true);
     let drafts = [draft("evt")];
     let started = Instant::now();
-    bench.publish(&drafts, people(0..2)).await;
+    assert_eq!(bench.publish(&drafts, people(0..2)).await, Tally { sent: 0, missed: 2 });
     let first = started.elapsed();
     assert!(first > Duration::from_secs(1) && first < Duration::from_secs(3), "{first:?}");
     assert!(!bench.health.is_ready());
@@ -128,7 +133,7 @@ async fn a_push_that_edges_would_drop_becomes_a_resync() {
     bench.watch();
     let mut large = draft("evt");
     large.metadata.insert("large".into(), "x".repeat(1024 * 1024).into());
-    bench.publish(&[large], people(0..1)).await;
+    assert_eq!(bench.publish(&[large], people(0..1)).await, Tally { sent: 0, missed: 1 });
     eventually(Duration::from_secs(10), || async { !bench.resyncs().is_empty() }).await;
     assert_eq!(bench.bus.pushes(), []);
 }

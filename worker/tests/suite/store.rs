@@ -3,7 +3,10 @@
 use signal_harness::{Postgres, require};
 use signal_service::Secret;
 use signal_wire::timestamp;
-use signal_worker::store::{self, Member, Migration, NewRow, StoreError, Written};
+use signal_worker::store::{
+    self, Member, Migration, NewRow, StoreError, Written,
+    rows::{EventCounts, EventRow},
+};
 use time::OffsetDateTime;
 
 use crate::fixture::{Fixture, draft, people};
@@ -33,6 +36,7 @@ on_both!(migrated, Fixture::sqlite().await, Fixture::postgres().await,
     a_refused_row_leaves_nothing_behind
     members_are_the_people_of_the_domain
     members_come_in_pages
+    rows_of_an_event_are_counted_and_come_in_pages
     seeds_respect_what_operators_did
     a_migrated_database_answers
 );
@@ -178,6 +182,30 @@ async fn members_come_in_pages(fixture: &Fixture) {
     }
     let of = |domain: &'static str, range| people(range).map(move |user| member(domain, &user));
     assert_eq!(all, of("Merchant_1", 0..25).chain(of("Merchant_2", 0..5)).collect::<Vec<_>>());
+}
+
+async fn rows_of_an_event_are_counted_and_come_in_pages(fixture: &Fixture) {
+    let drafts = [draft("evt-1"), draft("evt-2")];
+    let rows = [row("a", 0, "ann"), row("b", 0, "bob"), row("c", 0, "eve"), row("d", 1, "ann")];
+    fixture.store.insert(&drafts, &rows, now()).await.unwrap();
+    fixture.run(r#"UPDATE "ActivityNotification" SET read_at = '2026-11-24T00:00:00.000Z' WHERE id = 'b'"#).await;
+    fixture.run(r#"UPDATE "ActivityNotification" SET deleted_at = '2026-11-25T00:00:00.000Z' WHERE id = 'c'"#).await;
+    let counts = fixture.database.count_of("evt-1").await.unwrap();
+    assert_eq!(counts, EventCounts { rows: 3, read: 1, deleted: 1 });
+    assert_eq!(fixture.database.count_of("evt-3").await.unwrap(), EventCounts::default());
+
+    let first = fixture.database.rows_of("evt-1", "", 2).await.unwrap();
+    let of = |id: &str, recipient: &str| EventRow {
+        id: id.to_owned(),
+        recipient_id: recipient.to_owned(),
+        created_at: now(),
+        read_at: None,
+        deleted_at: None,
+    };
+    let read = EventRow { read_at: timestamp::parse("2026-11-24T00:00:00Z"), ..of("b", "bob") };
+    assert_eq!(first, [of("a", "ann"), read]);
+    let rest = fixture.database.rows_of("evt-1", "bob", 2).await.unwrap();
+    assert_eq!(rest, [EventRow { deleted_at: timestamp::parse("2026-11-25T00:00:00Z"), ..of("c", "eve") }]);
 }
 
 async fn seeds_respect_what_operators_did(fixture: &Fixture) {
