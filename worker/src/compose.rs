@@ -1,32 +1,36 @@
 //! What an event says to people: one file per event type, found in one registry.
 //!
-//! A composer writes markdown. Whatever it takes from the event goes through [`markdown::value`], so that nobody's
-//! name becomes markup, a link or a second line.
+//! A composer writes markdown. Whatever it takes from the event is escaped by [`markdown::value`], so that nobody's name
+//! becomes markup, a link or a second line. How a type is added is in `docs/event-types.md`.
 
+mod data;
 pub mod markdown;
 pub mod money;
-pub mod payment_success;
+mod payment_success;
+
+use std::fmt::{self, Write};
 
 use serde_json::{Map, Value, json};
 use signal_wire::{activity::ActivityEvent, timestamp};
 
+use self::data::Data;
 use crate::store::Draft;
 
-/// A title and a content in markdown.
+/// A title, which is the type's alone, and a content in markdown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    pub title: String,
-    pub content: String,
+struct Message {
+    title: &'static str,
+    content: String,
 }
 
-/// Why nothing can be said of an event. The texts name fields, never their values.
+/// Why nothing can be said of an event. The texts name the type and fields, never a field's value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ComposeError {
-    #[error("no such event type is known here")]
-    UnknownType,
-    #[error("{0} is missing")]
+    #[error("no event type `{0}` is known here")]
+    UnknownType(TypeName),
+    #[error("data.{0} is missing")]
     Missing(&'static str),
-    #[error("{0} is not valid")]
+    #[error("data.{0} is not valid")]
     Invalid(&'static str),
 }
 
@@ -34,27 +38,54 @@ impl ComposeError {
     /// The label under which it is counted.
     pub const fn label(&self) -> &'static str {
         match self {
-            Self::UnknownType => "unknown_type",
+            Self::UnknownType(_) => "unknown_type",
             Self::Missing(_) => "missing_data",
             Self::Invalid(_) => "invalid_data",
         }
     }
 }
 
-type Composer = fn(&Map<String, Value>) -> Result<Message, ComposeError>;
+/// A type as somebody else wrote it, fit for logs and headers: of bounded length, on one line, and without characters
+/// that can't be seen or reorder what stands around them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeName(String);
 
-const REGISTRY: [(&str, Composer); 1] = [(payment_success::TYPE, payment_success::compose)];
+impl TypeName {
+    const MAX_CHARS: usize = 64;
+}
+
+impl fmt::Display for TypeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut chars = self.0.chars();
+        for c in chars.by_ref().take(Self::MAX_CHARS) {
+            match c {
+                '`' => f.write_str("\\u{60}")?,
+                '\'' | '"' => f.write_char(c)?,
+                _ => write!(f, "{}", c.escape_debug())?,
+            }
+        }
+        if chars.next().is_some() { f.write_char('…') } else { Ok(()) }
+    }
+}
+
+type Composer = fn(Data<'_>) -> Result<Message, ComposeError>;
+
+/// Every event type that is known here.
+const REGISTRY: &[(&str, Composer)] = &[(payment_success::TYPE, payment_success::compose)];
 
 /// Composes the draft of an event; `id` is its idempotency key. Takes what the event says and leaves whom it is for.
 pub fn compose(event: &mut ActivityEvent, id: String) -> Result<Draft, ComposeError> {
-    let (_, composer) = REGISTRY.iter().find(|(kind, _)| *kind == event.kind).ok_or(ComposeError::UnknownType)?;
-    let Message { title, content } = composer(&event.data)?;
+    let (_, composer) = REGISTRY
+        .iter()
+        .find(|(kind, _)| *kind == event.kind)
+        .ok_or_else(|| ComposeError::UnknownType(TypeName(event.kind.clone())))?;
+    let Message { title, content } = composer(Data(&event.data))?;
     Ok(Draft {
         event_id: id,
         kind: event.kind.clone(),
         organizer_id: event.organizer_id.clone(),
         merchant_id: event.merchant_id.clone(),
-        title,
+        title: title.to_owned(),
         content,
         metadata: metadata(event),
     })
@@ -74,16 +105,6 @@ fn metadata(event: &mut ActivityEvent) -> Map<String, Value> {
         metadata.insert("occurredAt".to_owned(), timestamp::format(at).into());
     }
     metadata
-}
-
-/// A text of the event's data; producers with numeric codes may write integers.
-fn text(data: &Map<String, Value>, name: &'static str) -> Result<Option<String>, ComposeError> {
-    match data.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.trim().is_empty())),
-        Some(Value::Number(number)) if number.is_u64() || number.is_i64() => Ok(Some(number.to_string())),
-        Some(_) => Err(ComposeError::Invalid(name)),
-    }
 }
 
 #[cfg(test)]
@@ -163,9 +184,38 @@ mod tests {
         );
     }
 
+    fn refusal(kind: &str) -> ComposeError {
+        compose(&mut event(&json!({ "type": kind, "userIds": ["u"] })), "evt".into()).unwrap_err()
+    }
+
     #[test]
-    fn a_type_that_nobody_composes_is_an_error() {
-        let mut event = event(&json!({ "type": "payment_success", "userIds": ["u"] }));
-        assert_eq!(compose(&mut event, "evt".into()), Err(ComposeError::UnknownType));
+    fn a_type_that_nobody_composes_is_an_error_that_names_it() {
+        for (kind, said) in [
+            ("payment_success", "no event type `payment_success` is known here"),
+            ("ORDER.PAID/v2 'é'", "no event type `ORDER.PAID/v2 'é'` is known here"),
+            ("A\r\nlevel=\u{1b}[31m`\u{202e}", r"no event type `A\r\nlevel=\u{1b}[31m\u{60}\u{202e}` is known here"),
+        ] {
+            let error = refusal(kind);
+            assert_eq!((error.label(), error.to_string().as_str()), ("unknown_type", said));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_said_of_an_unknown_type_is_bounded_and_on_one_line(kind in "\\PC{1,64}|[\0-\u{2fff}]{1,64}|é{128}|x{256}") {
+            let said = TypeName(kind).to_string();
+            prop_assert!(said.len() <= TypeName::MAX_CHARS * "\\u{10ffff}".len() + '…'.len_utf8(), "{}", said);
+            prop_assert!(!said.chars().any(|c| c.is_control() || c == '`'), "{}", said);
+        }
+    }
+
+    #[test]
+    fn every_type_is_there_once_can_arrive_and_is_in_the_document() {
+        let document = include_str!("../../docs/event-types.md");
+        for (at, (kind, _)) in REGISTRY.iter().enumerate() {
+            assert!(REGISTRY[..at].iter().all(|(earlier, _)| earlier != kind), "{kind} is there twice");
+            assert_eq!(event(&json!({ "type": kind, "userIds": ["u"] })).kind, *kind);
+            assert!(document.contains(&format!("| `{kind}` |")), "{kind} is not in docs/event-types.md");
+        }
     }
 }
