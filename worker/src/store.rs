@@ -3,6 +3,7 @@
 //! Failures come in three kinds, because the pipeline does three things about them: it waits while the database is
 //! away, says which schema it misses, and sets a row aside that the database will never take.
 
+pub mod inbox;
 pub mod patient;
 pub mod postgres;
 pub mod sqlite;
@@ -20,7 +21,7 @@ use serde_json::{Map, Value};
 use signal_service::Secret;
 use time::OffsetDateTime;
 
-use self::{postgres::PostgresStore, sqlite::SqliteStore};
+use self::{inbox::Inbox, postgres::PostgresStore, sqlite::SqliteStore};
 
 /// Both dialects read these.
 const SEEDS: [&str; 2] = [
@@ -95,7 +96,7 @@ pub enum StoreError {
     /// Can't be reached, or can't work at the moment. The same call may succeed later.
     #[error("the database is away: {0}")]
     Away(#[source] sqlx::Error),
-    #[error("the database did not answer within {} s", STATEMENT_TIMEOUT.as_secs())]
+    #[error("the database did not answer in time")]
     TimedOut,
     /// Reached, but without the tables that the platform's core owns.
     #[error("the database lacks a table or column of the platform's core: {0}")]
@@ -142,9 +143,14 @@ pub trait Store: fmt::Debug + Send + Sync {
     async fn close(&self);
 }
 
+/// One database for the pipeline and for the notification API.
+pub trait Database: Store + Inbox {}
+
+impl<T: Store + Inbox> Database for T {}
+
 /// A store for the URL, `postgres://…` or `sqlite://path`. Connects when first used, so that a database that is away
 /// at start is no failure. To be called within a Tokio runtime.
-pub fn open(url: &Secret) -> Result<Arc<dyn Store>, OpenError> {
+pub fn open(url: &Secret) -> Result<Arc<dyn Database>, OpenError> {
     match url.expose().split_once(':') {
         Some(("postgres" | "postgresql", _)) => Ok(Arc::new(PostgresStore::open(url)?)),
         Some(("sqlite", _)) => Ok(Arc::new(SqliteStore::open(url)?)),
@@ -172,12 +178,20 @@ fn to_json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("maps and lists with string keys have a JSON form")
 }
 
-/// Bounds a call, and sorts its failure into what can be done about it.
+/// Bounds a call of the pipeline's.
 async fn bounded<T, F>(call: F, classify: fn(&str) -> Kind) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
 {
-    let error = match tokio::time::timeout(STATEMENT_TIMEOUT, call).await {
+    within(STATEMENT_TIMEOUT, call, classify).await
+}
+
+/// Bounds a call, and sorts its failure into what can be done about it.
+async fn within<T, F>(time: Duration, call: F, classify: fn(&str) -> Kind) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    let error = match tokio::time::timeout(time, call).await {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => error,
         Err(_) => return Err(StoreError::TimedOut),

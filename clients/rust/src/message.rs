@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn what_was_read_elsewhere_and_what_is_left_have_their_events() {
-        let read = r#"{"event":"observation/signal/notification/read","data":{"ids":["a"],"readAt":"2026-11-23T08:00:00Z"}}"#;
+        let read =
+            r#"{"event":"observation/signal/notification/read","data":{"ids":["a"],"readAt":"2026-11-23T08:00:00Z"}}"#;
         let read = Message::parse(read.as_bytes()).unwrap();
         assert_eq!(read.read().unwrap().unwrap().ids.unwrap(), ["a"]);
         assert!(read.unread().is_none() && read.notification().is_none());

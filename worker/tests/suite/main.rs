@@ -10,3 +10,4 @@ mod kafka;
 mod pipeline;
 mod publish;
 mod store;
+mod store_inbox;

@@ -316,7 +316,7 @@ async fn postgres_restarted_within_a_batch_loses_and_doubles_nothing() {
     let store = signal_worker::store::open(&signal_service::Secret::new(database.url())).unwrap();
     store.migrate(Migration::CoreSchemaAndSeed).await.unwrap();
     let health = Health::new();
-    let patient = Patient::new(Arc::clone(&store), health.component("database"), CancellationToken::new());
+    let patient = Patient::new(Arc::clone(&store) as _, health.component("database"), CancellationToken::new());
     let bench = Arc::new(Bench::new(Arc::new(patient)));
     bench.process(&[to_users("evt-0", &["ann"])]).await;
     postgres.stop().await;
