@@ -3,6 +3,7 @@
 //! Failures come in three kinds, because the pipeline does three things about them: it waits while the database is
 //! away, says which schema it misses, and sets a row aside that the database will never take.
 
+pub mod inbox;
 pub mod patient;
 pub mod postgres;
 pub mod rows;
@@ -21,7 +22,7 @@ use serde_json::{Map, Value};
 use signal_service::Secret;
 use time::OffsetDateTime;
 
-use self::{postgres::PostgresStore, rows::Rows, sqlite::SqliteStore};
+use self::{inbox::Inbox, postgres::PostgresStore, rows::Rows, sqlite::SqliteStore};
 
 /// Both dialects read these.
 const SEEDS: [&str; 2] = [
@@ -96,7 +97,7 @@ pub enum StoreError {
     /// Can't be reached, or can't work at the moment. The same call may succeed later.
     #[error("the database is away: {0}")]
     Away(#[source] sqlx::Error),
-    #[error("the database did not answer within {} s", STATEMENT_TIMEOUT.as_secs())]
+    #[error("the database did not answer in time")]
     TimedOut,
     /// Reached, but without the tables that the platform's core owns.
     #[error("the database lacks a table or column of the platform's core: {0}")]
@@ -144,9 +145,9 @@ pub trait Store: fmt::Debug + Send + Sync {
 }
 
 /// All that is asked of one database.
-pub trait Database: Store + Rows {}
+pub trait Database: Store + Inbox + Rows {}
 
-impl<T: Store + Rows> Database for T {}
+impl<T: Store + Inbox + Rows> Database for T {}
 
 /// A database for the URL, `postgres://…` or `sqlite://path`. Connects when first used, so that a database that is away
 /// at start is no failure. To be called within a Tokio runtime.
@@ -178,12 +179,20 @@ fn to_json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("maps and lists with string keys have a JSON form")
 }
 
-/// Bounds a call, and sorts its failure into what can be done about it.
+/// Bounds a call of the pipeline's.
 async fn bounded<T, F>(call: F, classify: fn(&str) -> Kind) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
 {
-    let error = match tokio::time::timeout(STATEMENT_TIMEOUT, call).await {
+    within(STATEMENT_TIMEOUT, call, classify).await
+}
+
+/// Bounds a call, and sorts its failure into what can be done about it.
+async fn within<T, F>(time: Duration, call: F, classify: fn(&str) -> Kind) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    let error = match tokio::time::timeout(time, call).await {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => error,
         Err(_) => return Err(StoreError::TimedOut),

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use signal_wire::{
     frame::{ClientFrame, Malformed},
     message::event,
-    notification::Notification,
+    notification::{Notification, Read, Unread},
 };
 
 /// One push.
@@ -46,6 +46,16 @@ impl Message {
     pub fn notification(&self) -> Option<serde_json::Result<Notification>> {
         (self.event() == event::NOTIFICATION_CREATED).then(|| self.data())
     }
+
+    /// What was read in another window, if this is the event that says so.
+    pub fn read(&self) -> Option<serde_json::Result<Read>> {
+        (self.event() == event::NOTIFICATION_READ).then(|| self.data())
+    }
+
+    /// How much is unread now, if this is the event that says so. Of two, the one with the lower version is stale.
+    pub fn unread(&self) -> Option<serde_json::Result<Unread>> {
+        (self.event() == event::NOTIFICATION_UNREAD).then(|| self.data())
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +76,18 @@ mod tests {
     fn a_notification_is_one_by_its_event() {
         let message = Message::parse(br#"{"event":"observation/signal/notification/created","data":{}}"#).unwrap();
         assert!(message.notification().unwrap().is_err());
+        assert!(message.read().is_none() && message.unread().is_none());
+    }
+
+    #[test]
+    fn what_was_read_elsewhere_and_what_is_left_have_their_events() {
+        let read =
+            r#"{"event":"observation/signal/notification/read","data":{"ids":["a"],"readAt":"2026-11-23T08:00:00Z"}}"#;
+        let read = Message::parse(read.as_bytes()).unwrap();
+        assert_eq!(read.read().unwrap().unwrap().ids.unwrap(), ["a"]);
+        assert!(read.unread().is_none() && read.notification().is_none());
+        let unread = br#"{"event":"observation/signal/notification/unread","data":{"unread":2,"version":7}}"#;
+        assert_eq!(Message::parse(unread).unwrap().unread().unwrap().unwrap(), Unread { unread: 2, version: 7 });
     }
 
     #[test]

@@ -21,9 +21,12 @@ export interface Notification {
   readonly modifiedAt: string;
 }
 
+/** What was read in one of the person's windows: some, by id, or all. */
 export interface NotificationsRead {
   readonly ids?: readonly string[];
   readonly all?: boolean;
+  /** Of all, only those whose `createdAt` is before this moment. */
+  readonly before?: string;
   readonly readAt: string;
 }
 

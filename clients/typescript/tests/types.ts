@@ -12,6 +12,12 @@ signal.on('observation/signal/notification/created', (data, meta) => {
   const at: number = meta.receivedAt;
   return [notification.title, at];
 });
+signal.on('observation/signal/notification/read', ({ ids, all, before, readAt }) => {
+  [ids ?? [], all === true, before ?? readAt] satisfies [readonly string[], boolean, string];
+});
+signal.on('observation/signal/notification/unread', ({ unread, version }) => {
+  [unread, version] satisfies [number, number];
+});
 signal.on('order/updated', ({ order }) => order.length);
 signal.on('state', (state) => {
   const known: State = state;

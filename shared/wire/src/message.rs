@@ -21,6 +21,10 @@ pub mod event {
     pub const RECONNECT: &str = "reconnect";
     /// A row of `ActivityNotification` came to be; data as [`crate::notification::Notification`].
     pub const NOTIFICATION_CREATED: &str = "observation/signal/notification/created";
+    /// A person has read notifications in one of their windows; data as [`crate::notification::Read`].
+    pub const NOTIFICATION_READ: &str = "observation/signal/notification/read";
+    /// How many of a person's notifications are unread now; data as [`crate::notification::Unread`].
+    pub const NOTIFICATION_UNREAD: &str = "observation/signal/notification/unread";
 }
 
 /// What `error` events say. Existing clients compare these texts.

@@ -1,5 +1,6 @@
 //! The store on Postgres.
 
+mod inbox;
 mod rows;
 
 use std::{collections::HashSet, str::FromStr, time::Duration};
@@ -17,6 +18,7 @@ use time::OffsetDateTime;
 
 use super::{
     Draft, Kind, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
+    inbox::{CONNECT_TIMEOUT, Turns},
     outcomes, to_json,
 };
 
@@ -24,8 +26,12 @@ const CORE_SCHEMA: &str = include_str!("../../../migrations/core/0001_reference.
 
 /// The key of the advisory lock under which scripts are applied: "signal" in ASCII.
 const MIGRATION_LOCK: i64 = 0x0073_6967_6e61_6c00;
-/// The pipeline needs one, the notification API and the watch over the database share the others.
-const MAX_CONNECTIONS: u32 = 8;
+/// The pipeline needs one, the watch over the database another.
+const MAX_CONNECTIONS: u32 = 4;
+/// The notification API's own, so that however much is asked rows are written meanwhile.
+const INBOX_CONNECTIONS: u32 = 8;
+/// People whose markings can be under way at once, unless two of them share a turn.
+const TURNS: usize = 256;
 
 const MEMBERS: &str = r#"
 SELECT DISTINCT domain, subject_id
@@ -57,16 +63,23 @@ JOIN UNNEST($1::text[], $2::text[]) AS wanted (event_id, recipient_id) USING (ev
 #[derive(Debug)]
 pub struct PostgresStore {
     pool: PgPool,
+    inbox: PgPool,
+    turns: Turns,
 }
 
 impl PostgresStore {
     pub fn open(url: &Secret) -> Result<Self, OpenError> {
         let options = PgConnectOptions::from_str(url.expose()).map_err(OpenError::Url)?;
+        let options = options.application_name("signal-worker");
         let pool = PgPoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(Duration::from_secs(5))
-            .connect_lazy_with(options.application_name("signal-worker"));
-        Ok(Self { pool })
+            .connect_lazy_with(options.clone());
+        let inbox = PgPoolOptions::new()
+            .max_connections(INBOX_CONNECTIONS)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .connect_lazy_with(options);
+        Ok(Self { pool, inbox, turns: Turns::new(TURNS) })
     }
 }
 
@@ -120,7 +133,7 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) {
-        self.pool.close().await;
+        tokio::join!(self.pool.close(), self.inbox.close());
     }
 }
 

@@ -3,6 +3,7 @@
 //! Lists cross into a statement as one JSON parameter, so that a statement's text, and with it its cached plan, does
 //! not depend on how many rows it has.
 
+mod inbox;
 mod rows;
 
 use std::{collections::HashSet, str::FromStr, time::Duration};
@@ -20,7 +21,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Draft, Kind, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
-    outcomes, to_json,
+    inbox::Turns, outcomes, to_json,
 };
 
 const CORE_SCHEMA: &str = include_str!("../../../migrations/core/sqlite/0001_reference.sql");
@@ -62,6 +63,9 @@ WHERE n.event_id = wanted.value ->> 0 AND n.recipient_id = wanted.value ->> 1"#;
 #[derive(Debug)]
 pub struct SqliteStore {
     pool: SqlitePool,
+    /// A file has one writer at a time.
+    turn: Turns,
+    versions: inbox::Versions,
 }
 
 impl SqliteStore {
@@ -76,7 +80,7 @@ impl SqliteStore {
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self { pool, turn: Turns::new(1), versions: inbox::Versions::default() })
     }
 }
 

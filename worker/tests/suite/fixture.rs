@@ -5,13 +5,14 @@ use std::sync::Arc;
 use serde_json::json;
 use signal_harness::Postgres;
 use signal_service::Secret;
-use signal_worker::store::{self, Database, Draft, Migration, Store};
+use signal_worker::store::{self, Database, Draft, Migration, Store, inbox::Inbox};
 use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
 use tempfile::TempDir;
 
 pub(crate) struct Fixture {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) database: Arc<dyn Database>,
+    pub(crate) inbox: Arc<dyn Inbox>,
     pub(crate) url: String,
     sql: Sql,
     _dir: Option<TempDir>,
@@ -35,7 +36,7 @@ impl Fixture {
         let url = format!("sqlite://{}/signal.db", dir.path().display());
         let database = store::open(&Secret::new(&*url)).unwrap();
         let sql = Sql::Sqlite(SqlitePool::connect_lazy(&format!("{url}?mode=rwc")).unwrap());
-        Self { store: Arc::clone(&database) as _, database, url, sql, _dir: Some(dir) }
+        Self::new(database, url, sql, Some(dir))
     }
 
     pub(crate) async fn postgres() -> Self {
@@ -53,8 +54,12 @@ impl Fixture {
 
     fn on_postgres(url: &str) -> Self {
         let database = store::open(&Secret::new(url)).unwrap();
-        let sql = Sql::Postgres(PgPool::connect_lazy(url).unwrap());
-        Self { store: Arc::clone(&database) as _, database, url: url.to_owned(), sql, _dir: None }
+        Self::new(database, url.to_owned(), Sql::Postgres(PgPool::connect_lazy(url).unwrap()), None)
+    }
+
+    fn new(database: Arc<dyn Database>, url: String, sql: Sql, dir: Option<TempDir>) -> Self {
+        let (store, inbox) = (Arc::clone(&database) as _, Arc::clone(&database) as _);
+        Self { store, inbox, database, url, sql, _dir: dir }
     }
 
     pub(crate) fn is_postgres(&self) -> bool {
@@ -85,6 +90,23 @@ impl Fixture {
             other => panic!("no such table: {other}"),
         };
         self.texts(sql).await.len()
+    }
+
+    /// Writes rows as another service would: id, recipient, when it was created, and whether it is read.
+    pub(crate) async fn write(&self, rows: impl IntoIterator<Item = (String, &str, &str, bool)>) {
+        let row = |(id, recipient, created_at, read): (String, &str, &str, bool)| {
+            let read_at = if read { format!("'{created_at}'") } else { "NULL".to_owned() };
+            format!(
+                "('{id}', 'evt-{id}', 'PAYMENT_SUCCESS', '{recipient}', 'T', 'C', '{created_at}', '{created_at}', {read_at})"
+            )
+        };
+        let rows: Vec<String> = rows.into_iter().map(row).collect();
+        self.run(format!(
+            r#"INSERT INTO "ActivityNotification"
+                (id, event_id, type, recipient_id, title, content, created_at, modified_at, read_at) VALUES {}"#,
+            rows.join(",")
+        ))
+        .await;
     }
 
     /// Makes people members of a domain, in one statement.

@@ -12,3 +12,4 @@ mod pipeline;
 mod publish;
 mod range;
 mod store;
+mod store_inbox;

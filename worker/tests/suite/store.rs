@@ -27,6 +27,8 @@ macro_rules! on_both {
     };
 }
 
+pub(crate) use on_both;
+
 on_both!(migrated, Fixture::sqlite().await, Fixture::postgres().await,
     a_row_is_written_once_and_found_again
     an_event_twice_in_one_call_is_one_row
