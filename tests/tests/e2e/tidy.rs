@@ -260,3 +260,32 @@ fn nothing_is_left_to_do() {
     }
     assert_none(&offences, "an issue remembers better than a comment");
 }
+
+#[test]
+fn every_metric_is_documented() {
+    let document = read(Path::new("docs/observing.md"));
+    let sources = with_extension(&["rs"]).into_iter().filter(|path| {
+        let path = path.to_str().unwrap();
+        path.contains("/src/")
+            && !path.ends_with("tests.rs")
+            && !path.starts_with("tests/")
+            && !path.starts_with("clients/")
+    });
+    let mut named = BTreeSet::new();
+    for source in sources {
+        // What is between quotes and looks like a metric; binaries and crates are called so, too, without a unit.
+        let text = read(&source);
+        named.extend(text.split('"').filter(|part| is_metric(part)).map(str::to_owned));
+    }
+    assert!(named.len() > 30, "{named:?}");
+    let missing: Vec<String> = named.into_iter().filter(|name| !document.contains(&format!("| `{name}` |"))).collect();
+    assert_none(&missing, "metrics that docs/observing.md lacks");
+}
+
+fn is_metric(text: &str) -> bool {
+    const UNITS: [&str; 9] =
+        ["_total", "_seconds", "_bytes", "_records", "_connections", "_sockets", "_partitions", "_users", "_up"];
+    text.starts_with("signal_")
+        && UNITS.iter().any(|unit| text.ends_with(unit))
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
