@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::{Draft, Member, Migration, NewRow, Store, StoreError, Written};
-use crate::metrics;
+use crate::{metrics, migrate::compare::Warning};
 
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
@@ -82,7 +82,7 @@ impl Store for Patient {
         self.store.ping().await
     }
 
-    async fn migrate(&self, migration: Migration) -> Result<(), StoreError> {
+    async fn migrate(&self, migration: Migration) -> Result<Vec<Warning>, StoreError> {
         self.store.migrate(migration).await
     }
 

@@ -7,6 +7,7 @@ mod consume;
 mod fixture;
 mod interposed;
 mod kafka;
+mod migrate;
 mod pipeline;
 mod publish;
 mod store;
