@@ -31,11 +31,16 @@ pub struct Cli {
 pub enum Command {
     /// Consumes events until told to stop.
     Run,
-    /// Brings the rows that Signal needs into the database, and ends. Safe to repeat.
+    /// Brings the rows that Signal needs into the database, and ends. Safe to repeat. A database whose tables do not fit
+    /// is left as it is.
     Migrate {
         /// Also creates the tables that the platform's core owns, where they are missing. For development.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "check")]
         with_core_schema: bool,
+
+        /// Changes nothing: says whether the tables fit, and how they differ from what Signal needs.
+        #[arg(long)]
+        check: bool,
     },
     /// Says where an event's record is, which rows it made for whom, and what was pushed when, or why not.
     Explain(ExplainArgs),
@@ -200,7 +205,7 @@ mod tests {
             ("SIGNAL_DATABASE_URL", "sqlite://x.db"),
         ];
         let read = cli(&["migrate", "--with-core-schema"], &variables).unwrap();
-        assert_eq!(read.command, Some(Command::Migrate { with_core_schema: true }));
+        assert_eq!(read.command, Some(Command::Migrate { with_core_schema: true, check: false }));
         assert_eq!(read.settings.pipeline.consume().unwrap().brokers, "a:1,b:2");
         assert_eq!(read.settings.pipeline.kafka_offset_reset, OffsetReset::Earliest);
         assert_eq!(read.settings.database.database_url.unwrap().expose(), "sqlite://x.db");

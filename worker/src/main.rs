@@ -13,6 +13,7 @@ use signal_worker::{
     config::{Cli, Command},
     explain::Report,
     migrate,
+    store::Migration,
 };
 
 #[global_allocator]
@@ -50,9 +51,21 @@ fn execute(cli: &Cli, source: &Source) -> anyhow::Result<()> {
                 outcome
             })?;
         }
-        Command::Migrate { with_core_schema } => {
-            runtime.block_on(migrate::migrate(settings.database.database_url.as_ref(), with_core_schema))?;
-            tracing::info!(with_core_schema, "the database has what Signal needs");
+        Command::Migrate { with_core_schema, check } => {
+            let migration = match (check, with_core_schema) {
+                (true, _) => Migration::Check,
+                (false, true) => Migration::CoreSchemaAndSeed,
+                (false, false) => Migration::Seed,
+            };
+            let url = settings.database.database_url.as_ref();
+            for warning in runtime.block_on(migrate::migrate(url, migration))? {
+                tracing::warn!(detail = %warning, "the database could fit better");
+            }
+            if check {
+                writeln!(std::io::stdout(), "the database fits").context("standard output is closed")?;
+            } else {
+                tracing::info!(with_core_schema, "the database has what Signal needs");
+            }
         }
         Command::Explain(args) => {
             let facts = runtime.block_on(app::explain(settings, &args))?;

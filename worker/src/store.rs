@@ -23,6 +23,7 @@ use signal_service::Secret;
 use time::OffsetDateTime;
 
 use self::{inbox::Inbox, postgres::PostgresStore, rows::Rows, sqlite::SqliteStore};
+use crate::migrate::compare::{Unfit, Warning};
 
 /// Both dialects read these.
 const SEEDS: [&str; 2] = [
@@ -88,6 +89,8 @@ pub enum Written {
 /// Which scripts [`Store::migrate`] applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Migration {
+    /// None. A database that is not there is not made.
+    Check,
     Seed,
     CoreSchemaAndSeed,
 }
@@ -99,9 +102,12 @@ pub enum StoreError {
     Away(#[source] sqlx::Error),
     #[error("the database did not answer in time")]
     TimedOut,
-    /// Reached, but without the tables that the platform's core owns.
+    /// Reached, but without the tables that the platform's core owns: a statement has met what is not there.
     #[error("the database lacks a table or column of the platform's core: {0}")]
     Schema(#[source] sqlx::Error),
+    /// Reached, and compared with what Signal needs.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// The database will never take these values. The text has a code and no values: it may be logged.
     #[error("the database refuses the row ({code})")]
     Refused { code: String },
@@ -135,11 +141,12 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// order of `rows`.
     async fn insert(&self, drafts: &[Draft], rows: &[NewRow], now: OffsetDateTime) -> Result<Vec<Written>, StoreError>;
 
-    /// Whether the database answers and has the table that the worker writes.
+    /// Whether the database answers and has what Signal needs of it.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Applies the scripts in one transaction. Safe to repeat, and safe when several do it at once.
-    async fn migrate(&self, migration: Migration) -> Result<(), StoreError>;
+    /// Applies the scripts in one transaction, in which the database is compared first: one that does not fit is left
+    /// as it was. Safe to repeat, and safe when several do it at once.
+    async fn migrate(&self, migration: Migration) -> Result<Vec<Warning>, StoreError>;
 
     async fn close(&self);
 }

@@ -16,11 +16,14 @@ use sqlx::{
 };
 use time::OffsetDateTime;
 
+mod schema;
+
 use super::{
     Draft, Kind, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
     inbox::{CONNECT_TIMEOUT, Turns},
     outcomes, to_json,
 };
+use crate::migrate::compare::{Unfit, Warning, compare};
 
 const CORE_SCHEMA: &str = include_str!("../../../migrations/core/0001_reference.sql");
 
@@ -113,27 +116,43 @@ impl Store for PostgresStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let query = sqlx::query(r#"SELECT 1 FROM "ActivityNotification" WHERE false"#);
-        bounded(query.execute(&self.pool), classify).await.map(drop)
+        let found = async { schema::read(&mut *self.pool.acquire().await?).await };
+        compare(&bounded(found, classify).await?).verdict()?;
+        Ok(())
     }
 
-    async fn migrate(&self, migration: Migration) -> Result<(), StoreError> {
-        let apply = async {
-            let mut transaction = self.pool.begin().await?;
-            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut *transaction).await?;
-            if migration == Migration::CoreSchemaAndSeed {
-                raw_sql(CORE_SCHEMA).execute(&mut *transaction).await?;
-            }
-            for seed in SEEDS {
-                raw_sql(seed).execute(&mut *transaction).await?;
-            }
-            transaction.commit().await
-        };
-        bounded(apply, classify).await
+    async fn migrate(&self, migration: Migration) -> Result<Vec<Warning>, StoreError> {
+        Ok(bounded(self.apply(migration), classify).await??)
     }
 
     async fn close(&self) {
         tokio::join!(self.pool.close(), self.inbox.close());
+    }
+}
+
+impl PostgresStore {
+    async fn apply(&self, migration: Migration) -> Result<Result<Vec<Warning>, Unfit>, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        if migration != Migration::Check {
+            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut *transaction).await?;
+        }
+        // Leaving early drops the transaction, which takes back whatever was done in it.
+        if migration == Migration::CoreSchemaAndSeed {
+            let there = compare(&schema::read(&mut transaction).await?).of_what_is_there();
+            if let Err(unfit) = there.verdict() {
+                return Ok(Err(unfit));
+            }
+            raw_sql(CORE_SCHEMA).execute(&mut *transaction).await?;
+        }
+        let verdict = compare(&schema::read(&mut transaction).await?).verdict();
+        if verdict.is_err() || migration == Migration::Check {
+            return Ok(verdict);
+        }
+        for seed in SEEDS {
+            raw_sql(seed).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(verdict)
     }
 }
 

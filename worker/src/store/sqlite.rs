@@ -13,16 +13,19 @@ use serde_json::{Map, Value, json};
 use signal_service::Secret;
 use signal_wire::timestamp;
 use sqlx::{
-    Row, Sqlite, SqlitePool, Transaction, raw_sql,
+    ConnectOptions, Connection, Row, Sqlite, SqlitePool, Transaction, raw_sql,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
+mod schema;
+
 use super::{
     Draft, Kind, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
     inbox::Turns, outcomes, to_json,
 };
+use crate::migrate::compare::{Unfit, Warning, compare};
 
 const CORE_SCHEMA: &str = include_str!("../../../migrations/core/sqlite/0001_reference.sql");
 
@@ -114,18 +117,22 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let query = sqlx::query(r#"SELECT 1 FROM "ActivityNotification" WHERE false"#);
-        bounded(query.execute(&self.pool), classify).await.map(drop)
+        let found = async { schema::read(&mut *self.pool.acquire().await?).await };
+        compare(&bounded(found, classify).await?).verdict()?;
+        Ok(())
     }
 
-    async fn migrate(&self, migration: Migration) -> Result<(), StoreError> {
+    async fn migrate(&self, migration: Migration) -> Result<Vec<Warning>, StoreError> {
+        if migration == Migration::Check {
+            return self.check().await;
+        }
         // A new file becomes one with a write-ahead log when it is first opened, and whoever opens it just then is
         // told that it is locked without having waited (sqlite.org/wal.html, "Sometimes queries return SQLITE_BUSY").
         let deadline = Instant::now() + BUSY_TIMEOUT;
         loop {
-            match self.apply(migration).await {
+            match bounded(self.apply(migration), classify).await {
                 Err(StoreError::Away(_)) if Instant::now() < deadline => sleep(BUSY_PAUSE).await,
-                result => return result,
+                result => return Ok(result??),
             }
         }
     }
@@ -136,18 +143,36 @@ impl Store for SqliteStore {
 }
 
 impl SqliteStore {
-    async fn apply(&self, migration: Migration) -> Result<(), StoreError> {
-        let apply = async {
-            let mut transaction = self.pool.begin_with(BEGIN).await?;
-            if migration == Migration::CoreSchemaAndSeed {
-                raw_sql(CORE_SCHEMA).execute(&mut *transaction).await?;
-            }
-            for seed in SEEDS {
-                raw_sql(seed).execute(&mut *transaction).await?;
-            }
-            transaction.commit().await
+    async fn check(&self) -> Result<Vec<Warning>, StoreError> {
+        let found = async {
+            let options = SqliteConnectOptions::clone(&self.pool.connect_options()).create_if_missing(false);
+            let mut connection = options.connect().await?;
+            let found = schema::read(&mut connection).await;
+            connection.close().await?;
+            found
         };
-        bounded(apply, classify).await
+        Ok(compare(&bounded(found, classify).await?).verdict()?)
+    }
+
+    async fn apply(&self, migration: Migration) -> Result<Result<Vec<Warning>, Unfit>, sqlx::Error> {
+        let mut transaction = self.pool.begin_with(BEGIN).await?;
+        // Leaving early drops the transaction, which takes back whatever was done in it.
+        if migration == Migration::CoreSchemaAndSeed {
+            let there = compare(&schema::read(&mut transaction).await?).of_what_is_there();
+            if let Err(unfit) = there.verdict() {
+                return Ok(Err(unfit));
+            }
+            raw_sql(CORE_SCHEMA).execute(&mut *transaction).await?;
+        }
+        let verdict = compare(&schema::read(&mut transaction).await?).verdict();
+        if verdict.is_err() {
+            return Ok(verdict);
+        }
+        for seed in SEEDS {
+            raw_sql(seed).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(verdict)
     }
 }
 

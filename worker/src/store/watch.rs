@@ -1,4 +1,5 @@
-//! Looks after the database while nothing is written, so that readiness doesn't wait for the next event.
+//! Looks after the database while nothing is written, so that readiness doesn't wait for the next event, and says when
+//! its tables no longer fit.
 
 use std::{sync::Arc, time::Duration};
 

@@ -44,10 +44,89 @@ async fn says_what_is_missing_and_what_is_wrong() {
 async fn migrates_on_request_only_what_is_requested() {
     let dir = tempfile::tempdir().unwrap();
     let migrate = || Service::worker().env("SIGNAL_DATABASE_URL", sqlite(&dir)).arg("migrate");
+    let unset = Service::worker().arg("migrate").run(SOON).await;
+    assert!(!unset.status.success() && unset.output.contains("SIGNAL_DATABASE_URL is not set"), "{}", unset.output);
+    let both = migrate().arg("--check").arg("--with-core-schema").run(SOON).await;
+    assert!(!both.status.success() && both.output.contains("cannot be used with"), "{}", both.output);
+    let checked = migrate().arg("--check").run(SOON).await;
+    assert_eq!(checked.status.code(), Some(1), "{}", checked.output);
+
     let refused = migrate().run(SOON).await;
-    assert!(!refused.status.success() && refused.output.contains("--with-core-schema"), "{}", refused.output);
+    assert_eq!(refused.status.code(), Some(1), "{}", refused.output);
+    let says = [
+        "error: the database does not fit, and nothing was changed:\n",
+        "  \"ActivityNotification\": there is no such table\n",
+        "  \"Role\": there is no such table\n",
+        "--with-core-schema",
+    ];
+    for line in says {
+        assert!(refused.output.contains(line), "{line}: {}", refused.output);
+    }
     migrate().arg("--with-core-schema").run(SOON).await.expect_success();
     migrate().run(SOON).await.expect_success();
+    let output = migrate().arg("--check").run(SOON).await.expect_success();
+    assert!(output.contains("the database fits\n"), "{output}");
+}
+
+#[tokio::test]
+async fn two_migrations_at_once_bring_one_of_each() {
+    require!(Postgres);
+    let postgres = Postgres::shared().await;
+    let database = postgres.database("").await;
+    let migrate = || Service::worker().env("SIGNAL_DATABASE_URL", database.url()).arg("migrate");
+    let with_core = || migrate().arg("--with-core-schema").run(SOON);
+    let (one, other, third) = tokio::join!(with_core(), with_core(), with_core());
+    for finished in [one, other, third] {
+        finished.expect_success();
+    }
+    assert_eq!(postgres.sql(database.name(), r#"select count(*) from "Permission""#).await, "6");
+
+    postgres
+        .sql(database.name(), r#"drop index "ActivityNotification_inbox_idx", "ActivityNotification_unread_idx""#)
+        .await;
+    let output = migrate().arg("--check").run(SOON).await.expect_success();
+    for line in ["no index that begins with (recipient_id, created_at)", "the database fits\n"] {
+        assert!(output.contains(line), "{output}");
+    }
+    postgres
+        .sql(database.name(), r#"alter table "ActivityNotification" alter metadata type text, drop column read_at"#)
+        .await;
+    for arguments in [&["--check"][..], &[], &["--with-core-schema"]] {
+        let refused = arguments.iter().fold(migrate(), |launch, argument| launch.arg(argument)).run(SOON).await;
+        assert_eq!(refused.status.code(), Some(1), "{}", refused.output);
+        for line in [
+            "  \"ActivityNotification\".metadata is text: it has to be jsonb or json\n",
+            "  \"ActivityNotification\".read_at is missing: it has to be timestamptz",
+        ] {
+            assert!(refused.output.contains(line), "{arguments:?}: {}", refused.output);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_worker_says_what_does_not_fit() {
+    let dir = tempfile::tempdir().unwrap();
+    let nobody = || format!("127.0.0.1:{}", free_port());
+    let worker = Service::worker()
+        .env("SIGNAL_REDIS_URL", format!("redis://{}", nobody()))
+        .env("SIGNAL_KAFKA_BROKERS", nobody())
+        .env("SIGNAL_DATABASE_URL", sqlite(&dir))
+        .spawn();
+    let database = |up: bool, what: &'static str| {
+        let worker = &worker;
+        move || async move {
+            let ready = worker.health("ready").await.map_err(|error| error.to_string())?;
+            let body: serde_json::Value = serde_json::from_str(&ready.body).map_err(|error| error.to_string())?;
+            let component = &body["components"]["database"];
+            let says = component["reason"].as_str().unwrap_or_default().contains(what);
+            if component["up"] == up && says { Ok(()) } else { Err(ready.body) }
+        }
+    };
+    let missing = "the database does not fit: \"ActivityNotification\": there is no such table";
+    worker.wait_until(SOON, database(false, missing)).await;
+    let migrate = Service::worker().env("SIGNAL_DATABASE_URL", sqlite(&dir)).arg("migrate");
+    migrate.arg("--with-core-schema").run(SOON).await.expect_success();
+    worker.wait_until(SOON, database(true, "")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

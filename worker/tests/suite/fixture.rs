@@ -9,6 +9,24 @@ use signal_worker::store::{self, Database, Draft, Migration, Store, inbox::Inbox
 use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
 use tempfile::TempDir;
 
+/// Runs tests on a database of each dialect, which they are given.
+macro_rules! on_both {
+    ($empty:ident, $sqlite:expr, $postgres:expr, $($name:ident)*) => {
+        mod $empty {
+            use super::*;
+            mod sqlite {
+                use super::*;
+                $(#[tokio::test] async fn $name() { super::super::$name(&$sqlite).await; })*
+            }
+            mod postgres {
+                use super::*;
+                $(#[tokio::test] async fn $name() { require!(Postgres); super::super::$name(&$postgres).await; })*
+            }
+        }
+    };
+}
+pub(crate) use on_both;
+
 pub(crate) struct Fixture {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) database: Arc<dyn Database>,

@@ -7,6 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use signal_worker::migrate::compare::Warning;
 use signal_worker::store::{Draft, Member, Migration, NewRow, Store, StoreError, Written};
 use time::OffsetDateTime;
 
@@ -71,7 +72,7 @@ impl Store for Interposed {
         if *self.away.lock() { Err(StoreError::TimedOut) } else { self.store.ping().await }
     }
 
-    async fn migrate(&self, migration: Migration) -> Result<(), StoreError> {
+    async fn migrate(&self, migration: Migration) -> Result<Vec<Warning>, StoreError> {
         self.store.migrate(migration).await
     }
 

@@ -8,6 +8,7 @@ mod explain;
 mod fixture;
 mod interposed;
 mod kafka;
+mod migrate;
 mod pipeline;
 mod publish;
 mod range;

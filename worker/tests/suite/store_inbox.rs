@@ -15,10 +15,7 @@ use signal_worker::store::{
 };
 use time::OffsetDateTime;
 
-use crate::{
-    fixture::{Fixture, draft},
-    store::on_both,
-};
+use crate::fixture::{Fixture, draft, on_both};
 
 on_both!(migrated, Fixture::sqlite().await, Fixture::postgres().await,
     pages_show_every_row_once_newest_first
