@@ -20,9 +20,10 @@ use crate::{
     consume::{self, Batches, ConsumeError, ConsumeSettings},
     metrics,
     persist::Persister,
-    pipeline::Pipeline,
+    pipeline::{Occasion, Pipeline},
     publish::Publisher,
     resolve::Limits,
+    selection::Selection,
     store::{self, OpenError, Store, StoreError, patient::Patient},
 };
 
@@ -67,10 +68,12 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError
     let pipeline = Pipeline {
         store: Arc::new(Patient::new(Arc::clone(&store), database.clone(), shutdown.token())),
         persister: Persister::new(ids),
-        publisher: Arc::clone(&publisher),
+        publisher: Some(Arc::clone(&publisher)),
         domains: settings.domains(),
         limits: Limits::DEFAULT,
         broker_id,
+        selection: Selection::default(),
+        occasion: Occasion::News,
     };
     let batches = consume::start(consume, kafka, shutdown.token(), shutdown.tasks())?;
     let stop = shutdown.token();

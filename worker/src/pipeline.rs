@@ -1,5 +1,5 @@
-//! The order of the steps: decode, resolve, compose, persist, publish. Nothing else orders them, and what it is fed
-//! from does not matter here.
+//! The order of the steps: decode, select, resolve, compose, persist, publish. Nothing else orders them, and what it is
+//! fed from does not matter here.
 //!
 //! A batch is one transaction as long as it has at most [`CHUNK`] rows. A larger audience is written and pushed in
 //! chunks of that size, each in a transaction of its own: a crash in between leaves rows that the redelivered batch
@@ -8,6 +8,7 @@
 use std::{sync::Arc, time::Instant};
 
 use signal_wire::activity::{ActivityEvent, Malformed};
+use time::OffsetDateTime;
 
 use crate::{
     compose::{self, ComposeError},
@@ -16,6 +17,7 @@ use crate::{
     publish::{Publisher, Push},
     record::{Position, Record},
     resolve::{self, Audience, Directory, Domains, Limits, Recipients},
+    selection::Selection,
     store::{Draft, Store, StoreError},
 };
 
@@ -47,6 +49,8 @@ impl Rejection {
 /// What became of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
+    /// Events that are meant and could be read.
+    pub matched: u64,
     pub inserted: u64,
     pub existing: u64,
     pub deleted: u64,
@@ -60,17 +64,31 @@ pub struct Rejected {
     pub rejection: Rejection,
 }
 
+/// What a batch is to people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Occasion {
+    /// News. Rows are created now; one that is there already comes of a redelivery, and is pushed again, as nobody knows
+    /// whether it was.
+    #[default]
+    News,
+    /// What was. Rows are created when their records were, so that lists keep their order, and only new ones are pushed.
+    History,
+}
+
 /// What the steps work with.
 #[derive(Debug)]
 pub struct Pipeline {
     /// Best one that waits for its database: what it fails with, the batch fails with.
     pub store: Arc<dyn Store>,
     pub persister: Persister,
-    pub publisher: Arc<Publisher>,
+    /// Without one nobody's screen moves.
+    pub publisher: Option<Arc<Publisher>>,
     pub domains: Domains,
     pub limits: Limits,
     /// Which broker positions are of, where offsets alone do not tell.
     pub broker_id: Option<String>,
+    pub selection: Selection,
+    pub occasion: Occasion,
 }
 
 /// The good records of a batch, in order: at one index what one says, whom to, and the record itself.
@@ -109,7 +127,8 @@ impl Pipeline {
         let mut batch = Batch::default();
         for record in records {
             match self.read(&record) {
-                Ok((draft, audience)) => {
+                Ok(None) => {}
+                Ok(Some((draft, audience))) => {
                     batch.drafts.push(draft);
                     batch.audiences.push(audience);
                     batch.records.push(record);
@@ -120,11 +139,15 @@ impl Pipeline {
         batch
     }
 
-    fn read(&self, record: &Record) -> Result<(Draft, Audience), Rejection> {
+    /// `None` for an event that is not meant.
+    fn read(&self, record: &Record) -> Result<Option<(Draft, Audience)>, Rejection> {
         let mut event = ActivityEvent::parse(record.value.as_deref().unwrap_or_default())?;
+        if !self.selection.admits(&event) {
+            return Ok(None);
+        }
         let id = event.id.take().unwrap_or_else(|| self.key(&record.position));
         let draft = compose::compose(&mut event, id)?;
-        Ok((draft, Audience::of(&mut event, &self.domains)))
+        Ok(Some((draft, Audience::of(&mut event, &self.domains))))
     }
 
     /// The idempotency key of an event that brings none.
@@ -136,19 +159,32 @@ impl Pipeline {
         let mut chunk = Vec::new();
         let mut pushes = Vec::new();
         for (draft, audience) in batch.audiences.iter().enumerate() {
+            let created_at = match self.occasion {
+                Occasion::News => None,
+                Occasion::History => batch.records[draft].plausible_time(OffsetDateTime::now_utc()),
+            };
             let mut recipients = Recipients::new(audience, directory);
+            let mut matched = self.selection.users.is_empty();
             while let Some(page) = recipients.next(&*self.store).await? {
-                for recipient_id in page {
-                    chunk.push(Copy { draft, recipient_id });
+                for recipient_id in page.into_iter().filter(|user| self.selection.includes(user)) {
+                    matched = true;
+                    chunk.push(Copy { draft, recipient_id, created_at });
                     if chunk.len() == CHUNK {
                         pushes = self.write(batch, &std::mem::take(&mut chunk), pushes, summary).await?;
                     }
                 }
             }
+            summary.matched += u64::from(matched);
         }
         pushes = self.write(batch, &chunk, pushes, summary).await?;
-        timed("publish", self.publisher.publish(&batch.drafts, pushes)).await;
+        timed("publish", self.publish(batch, pushes)).await;
         Ok(())
+    }
+
+    async fn publish(&self, batch: &Batch, pushes: Vec<Push>) {
+        if let Some(publisher) = &self.publisher {
+            publisher.publish(&batch.drafts, pushes).await;
+        }
     }
 
     /// Writes a chunk while the pushes of the one before leave; returns its own.
@@ -160,17 +196,20 @@ impl Pipeline {
         summary: &mut Summary,
     ) -> Result<Vec<Push>, StoreError> {
         let persist = self.persister.persist(&*self.store, &batch.drafts, chunk);
-        let (persisted, ()) = tokio::join!(timed("persist", persist), self.publisher.publish(&batch.drafts, pushes));
+        let (persisted, ()) = tokio::join!(timed("persist", persist), self.publish(batch, pushes));
         let mut pushes = Vec::with_capacity(chunk.len());
         for (copy, persisted) in chunk.iter().zip(persisted?) {
             match persisted {
-                Persisted::Inserted { id, at } => {
+                Persisted::Inserted { id, created_at, modified_at } => {
                     summary.inserted += 1;
-                    pushes.push(Push::New { draft: copy.draft, id, recipient_id: copy.recipient_id.clone(), at });
+                    let recipient_id = copy.recipient_id.clone();
+                    pushes.push(Push::New { draft: copy.draft, id, recipient_id, created_at, modified_at });
                 }
                 Persisted::Existing(row) => {
                     summary.existing += 1;
-                    pushes.push(Push::Stored(row));
+                    if self.occasion == Occasion::News {
+                        pushes.push(Push::Stored(row));
+                    }
                 }
                 Persisted::Deleted => summary.deleted += 1,
                 Persisted::Refused { code } => {

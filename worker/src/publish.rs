@@ -53,8 +53,15 @@ const GROUP_BYTES: usize = 1024 * 1024;
 /// One row to be pushed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Push {
-    New { draft: usize, id: String, recipient_id: String, at: OffsetDateTime },
+    New { draft: usize, id: String, recipient_id: String, created_at: OffsetDateTime, modified_at: OffsetDateTime },
     Stored(Box<StoredRow>),
+}
+
+/// How pushes went so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub sent: u64,
+    pub missed: u64,
 }
 
 #[derive(Debug)]
@@ -62,6 +69,7 @@ pub struct Publisher {
     bus: Arc<dyn Bus>,
     health: Component,
     away: AtomicBool,
+    tally: Mutex<Tally>,
     missed: Mutex<Missed>,
     /// Wakes [`Publisher::watch`].
     news: Notify,
@@ -76,7 +84,12 @@ struct Group {
 
 impl Publisher {
     pub fn new(bus: Arc<dyn Bus>, health: Component) -> Self {
-        Self { bus, health, away: AtomicBool::new(false), missed: Mutex::default(), news: Notify::new() }
+        let (tally, missed) = (Mutex::default(), Mutex::default());
+        Self { bus, health, away: AtomicBool::new(false), tally, missed, news: Notify::new() }
+    }
+
+    pub fn tally(&self) -> Tally {
+        *self.tally.lock()
     }
 
     /// Pushes rows in order. Never fails: what can't be pushed is missed, and made good later.
@@ -86,7 +99,7 @@ impl Publisher {
         for push in pushes {
             let (recipient_id, payload) = match push {
                 Push::Stored(row) => (row.recipient_id.clone(), envelope(&stored(*row))),
-                Push::New { draft, id, recipient_id, at } => {
+                Push::New { draft, id, recipient_id, created_at, modified_at } => {
                     // A draft is rendered once for a run of its recipients.
                     let (_, notification) = match &mut current {
                         Some(current) if current.0 == draft => current,
@@ -94,7 +107,7 @@ impl Publisher {
                     };
                     notification.id = id;
                     notification.recipient_id.clone_from(&recipient_id);
-                    (notification.created_at, notification.modified_at) = (at, at);
+                    (notification.created_at, notification.modified_at) = (created_at, modified_at);
                     (recipient_id, envelope(notification))
                 }
             };
@@ -118,10 +131,12 @@ impl Publisher {
         }
         if self.try_to_publish(&publications).await {
             metrics::pushes("sent", publications.len());
+            self.tally.lock().sent += publications.len() as u64;
             recipients = oversized;
         }
         if !recipients.is_empty() {
             metrics::pushes("missed", recipients.len());
+            self.tally.lock().missed += recipients.len() as u64;
             self.missed.lock().add(recipients);
             self.news.notify_one();
         }
@@ -185,28 +200,44 @@ impl Publisher {
         }
     }
 
-    /// Sends `resync` until it is sent.
-    async fn make_good(&self) {
+    /// Sends `resync` until it is sent: at once, or for as long as the backplane is away. For who pushes without
+    /// [`Publisher::watch`].
+    pub async fn make_good(&self) {
         for attempt in 0.. {
-            let missed = std::mem::take(&mut *self.missed.lock());
-            if missed.is_empty() {
+            if self.try_to_make_good().await {
                 return;
             }
-            let (scope, publications) = missed.resyncs();
-            let mut published = true;
-            for group in publications.chunks(GROUP_MESSAGES) {
-                let answer = tokio::time::timeout(PATIENCE, self.bus.publish(group)).await;
-                published = published && matches!(answer, Ok(Ok(())));
-            }
-            if published {
-                self.is_back();
-                metrics::resyncs(scope, publications.len());
-                tracing::info!(scope, messages = publications.len(), "told those who missed pushes to read again");
-                continue;
-            }
-            self.missed.lock().merge(missed);
             sleep(RESYNC_BACKOFF.delay(attempt, jitter())).await;
         }
+    }
+
+    /// The same while the backplane is not known to be away, so that nobody is held up.
+    pub async fn make_good_if_possible(&self) {
+        if !self.away.load(Ordering::Relaxed) {
+            self.try_to_make_good().await;
+        }
+    }
+
+    /// Returns whether everybody knows who missed a push.
+    async fn try_to_make_good(&self) -> bool {
+        let missed = std::mem::take(&mut *self.missed.lock());
+        if missed.is_empty() {
+            return true;
+        }
+        let (scope, publications) = missed.resyncs();
+        let mut published = true;
+        for group in publications.chunks(GROUP_MESSAGES) {
+            let answer = tokio::time::timeout(PATIENCE, self.bus.publish(group)).await;
+            published = published && matches!(answer, Ok(Ok(())));
+        }
+        if published {
+            self.is_back();
+            metrics::resyncs(scope, publications.len());
+            tracing::info!(scope, messages = publications.len(), "told those who missed pushes to read again");
+        } else {
+            self.missed.lock().merge(missed);
+        }
+        published
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use signal_service::Secret;
 use signal_wire::timestamp;
 use sqlx::{
-    Row, Sqlite, SqlitePool, Transaction, raw_sql,
+    Row, Sqlite, SqliteConnection, SqlitePool, Transaction, raw_sql,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 use time::OffsetDateTime;
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Draft, Kind, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
-    outcomes, to_json,
+    find, outcomes, to_json,
 };
 
 const CORE_SCHEMA: &str = include_str!("../../../migrations/core/sqlite/0001_reference.sql");
@@ -42,7 +42,7 @@ const INSERT: &str = r#"
 INSERT INTO "ActivityNotification"
     (id, event_id, type, recipient_id, organizer_id, merchant_id, title, content, metadata, created_at, modified_at)
 SELECT r.value ->> 0, d.value ->> 'eventId', d.value ->> 'type', r.value ->> 2, d.value ->> 'organizerId',
-    d.value ->> 'merchantId', d.value ->> 'title', d.value ->> 'content', d.value ->> 'metadata', ?3, ?3
+    d.value ->> 'merchantId', d.value ->> 'title', d.value ->> 'content', d.value ->> 'metadata', r.value ->> 3, ?3
 FROM json_each(?1) AS r
 JOIN json_each(?2) AS d ON d.key = r.value ->> 1
 WHERE true
@@ -107,6 +107,13 @@ impl Store for SqliteStore {
         bounded(write, classify).await
     }
 
+    async fn existing(&self, drafts: &[Draft], rows: &[NewRow]) -> Result<Vec<Option<Written>>, StoreError> {
+        let wanted: Vec<_> = rows.iter().collect();
+        let look = async { existing(&mut *self.pool.acquire().await?, drafts, &wanted).await };
+        let known = bounded(look, classify).await?;
+        Ok(rows.iter().map(|row| find(drafts, row, &known)).collect())
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         let query = sqlx::query(r#"SELECT 1 FROM "ActivityNotification" WHERE false"#);
         bounded(query.execute(&self.pool), classify).await.map(drop)
@@ -166,7 +173,8 @@ async fn insert(
     rows: &[NewRow],
     now: OffsetDateTime,
 ) -> Result<HashSet<String>, sqlx::Error> {
-    let rows: Vec<_> = rows.iter().map(|row| (&row.id, row.draft, &row.recipient_id)).collect();
+    let rows: Vec<_> =
+        rows.iter().map(|row| (&row.id, row.draft, &row.recipient_id, timestamp::format(row.created_at))).collect();
     let drafts: Vec<_> = drafts
         .iter()
         .map(|draft| {
@@ -186,13 +194,9 @@ async fn insert(
     Ok(inserted.into_iter().collect())
 }
 
-async fn existing(
-    transaction: &mut Transaction<'_, Sqlite>,
-    drafts: &[Draft],
-    rows: &[&NewRow],
-) -> Result<Known, sqlx::Error> {
+async fn existing(connection: &mut SqliteConnection, drafts: &[Draft], rows: &[&NewRow]) -> Result<Known, sqlx::Error> {
     let wanted: Vec<_> = rows.iter().map(|row| (&drafts[row.draft].event_id, &row.recipient_id)).collect();
-    let found = sqlx::query(EXISTING).bind(to_json(&wanted)).fetch_all(&mut **transaction).await?;
+    let found = sqlx::query(EXISTING).bind(to_json(&wanted)).fetch_all(connection).await?;
     found
         .iter()
         .map(|row| {

@@ -40,11 +40,13 @@ impl Bench {
     }
 
     async fn publish(&self, drafts: &[Draft], recipients: impl IntoIterator<Item = String>) {
+        let at = timestamp::parse("2026-11-23T08:51:04.867Z").unwrap();
         let push = |recipient_id: String| Push::New {
             draft: 0,
             id: format!("id-{recipient_id}"),
             recipient_id,
-            at: timestamp::parse("2026-11-23T08:51:04.867Z").unwrap(),
+            created_at: at,
+            modified_at: at,
         };
         self.publisher.publish(drafts, recipients.into_iter().map(push).collect()).await;
     }
