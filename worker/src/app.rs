@@ -26,9 +26,10 @@ use crate::{
     journal::{self, Journal},
     metrics,
     persist::Persister,
-    pipeline::Pipeline,
+    pipeline::{Occasion, Pipeline},
     publish::Publisher,
     resolve::Limits,
+    selection::Selection,
     store::{self, Database, OpenError, Store, StoreError, patient::Patient},
 };
 
@@ -85,11 +86,13 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError
     let pipeline = Pipeline {
         store: Arc::new(Patient::new(Arc::clone(&store), database.clone(), shutdown.token())),
         persister: Persister::new(ids),
-        publisher: Arc::clone(&publisher),
+        publisher: Some(Arc::clone(&publisher)),
         domains: settings.domains(),
         limits: Limits::DEFAULT,
         journal: Arc::clone(&journal),
         broker_id,
+        selection: Selection::default(),
+        occasion: Occasion::News,
     };
     let batches = consume::start(consume, kafka, shutdown.token(), shutdown.tasks())?;
     let stop = shutdown.token();

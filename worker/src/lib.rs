@@ -1,7 +1,7 @@
 //! The worker: activity events from Kafka become rows and pushes.
 //!
-//! The files are the route of a record: [`consume`], [`resolve`], [`compose`], [`persist`], [`publish`]. [`pipeline`]
-//! puts them in order, [`app`] wires them, [`store`] is all that knows SQL.
+//! The files are the route of a record: [`consume`], [`selection`], [`resolve`], [`compose`], [`persist`], [`publish`].
+//! [`pipeline`] puts them in order, [`app`] wires them, [`store`] is all that knows SQL.
 
 pub mod app;
 pub mod compose;
@@ -17,5 +17,6 @@ pub mod publish;
 pub mod record;
 pub mod render;
 pub mod resolve;
+pub mod selection;
 pub mod store;
 mod trace;

@@ -18,6 +18,8 @@ pub struct Copy {
     /// Index into the batch's drafts. Copies of one call come in the order of their drafts.
     pub draft: usize,
     pub recipient_id: String,
+    /// `None`: when it is written.
+    pub created_at: Option<OffsetDateTime>,
 }
 
 /// What became of a copy.
@@ -25,7 +27,8 @@ pub struct Copy {
 pub enum Persisted {
     Inserted {
         id: String,
-        at: OffsetDateTime,
+        created_at: OffsetDateTime,
+        modified_at: OffsetDateTime,
     },
     /// The person has it already: the batch is a redelivery.
     Existing(Box<StoredRow>),
@@ -86,6 +89,7 @@ impl Persister {
                     id: ids.next(unix_ms(now)).to_string(),
                     draft: copies[at].draft - first.draft,
                     recipient_id: copies[at].recipient_id.clone(),
+                    created_at: copies[at].created_at.unwrap_or(now),
                 };
                 open.iter().map(&mut row).collect()
             };
@@ -93,7 +97,9 @@ impl Persister {
             let mut taken = Vec::new();
             for ((at, row), written) in open.iter().zip(rows).zip(written) {
                 persisted[*at] = match written {
-                    Written::Inserted => Some(Persisted::Inserted { id: row.id, at: now }),
+                    Written::Inserted => {
+                        Some(Persisted::Inserted { id: row.id, created_at: row.created_at, modified_at: now })
+                    }
                     Written::Existing(stored) => Some(Persisted::Existing(stored)),
                     Written::Deleted => Some(Persisted::Deleted),
                     Written::IdTaken => {

@@ -1,5 +1,5 @@
-//! The order of the steps: decode, resolve, compose, persist, publish. Nothing else orders them, and what it is fed
-//! from does not matter here.
+//! The order of the steps: decode, select, resolve, compose, persist, publish. Nothing else orders them, and what it is
+//! fed from does not matter here.
 //!
 //! A batch is one transaction as long as it has at most [`CHUNK`] rows. A larger audience is written and pushed in
 //! chunks of that size, each in a transaction of its own: a crash in between leaves rows that the redelivered batch
@@ -18,9 +18,10 @@ use crate::{
     journal::Journal,
     metrics,
     persist::{Copy, Persisted, Persister},
-    publish::{Occasion, Publisher, Push, PushedRow, Tallies},
+    publish::{Drafted, Publisher, Push, PushedRow, Tallies},
     record::{Position, Record},
     resolve::{self, Audience, Directory, Domains, Limits, Recipients},
+    selection::Selection,
     store::{Draft, Store, StoreError},
     trace::{self, Trace},
 };
@@ -69,6 +70,8 @@ impl Rejection {
 /// What became of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
+    /// Events that are meant and could be read.
+    pub matched: u64,
     pub inserted: u64,
     pub existing: u64,
     pub deleted: u64,
@@ -85,19 +88,33 @@ pub struct Rejected {
     pub rejection: Rejection,
 }
 
+/// What a batch is to people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Occasion {
+    /// News. Rows are created now; one that is there already comes of a redelivery, and is pushed again, as nobody knows
+    /// whether it was.
+    #[default]
+    News,
+    /// What was. Rows are created when their records were, so that lists keep their order, and only new ones are pushed.
+    History,
+}
+
 /// What the steps work with.
 #[derive(Debug)]
 pub struct Pipeline {
     /// Best one that waits for its database: what it fails with, the batch fails with.
     pub store: Arc<dyn Store>,
     pub persister: Persister,
-    pub publisher: Arc<Publisher>,
+    /// Without one nobody's screen moves.
+    pub publisher: Option<Arc<Publisher>>,
     pub domains: Domains,
     pub limits: Limits,
     /// Is told what became of each event.
     pub journal: Arc<Journal>,
     /// Which broker positions are of, where offsets alone do not tell.
     pub broker_id: Option<String>,
+    pub selection: Selection,
+    pub occasion: Occasion,
 }
 
 /// The good records of a batch, in order: at one index what one says, whom to, the record itself, where it stands in
@@ -156,7 +173,8 @@ impl Pipeline {
             let mut trace = Trace::begin(&record);
             let mut entry = entry(&record.position);
             match self.read(&record, &mut entry.event_id) {
-                Ok((draft, audience)) => {
+                Ok(None) => {}
+                Ok(Some((draft, audience))) => {
                     batch.drafts.push(draft);
                     batch.audiences.push(audience);
                     batch.records.push(record);
@@ -174,13 +192,16 @@ impl Pipeline {
         batch
     }
 
-    /// Says under which id, as soon as it is known.
-    fn read(&self, record: &Record, event_id: &mut String) -> Result<(Draft, Audience), Rejection> {
+    /// `None` for an event that is not meant. Says under which id, as soon as it is known.
+    fn read(&self, record: &Record, event_id: &mut String) -> Result<Option<(Draft, Audience)>, Rejection> {
         let mut event = ActivityEvent::parse(record.value.as_deref().unwrap_or_default())?;
+        if !self.selection.admits(&event) {
+            return Ok(None);
+        }
         let id = event.id.take().unwrap_or_else(|| self.key(&record.position));
         event_id.clone_from(&id);
         let draft = compose::compose(&mut event, id)?;
-        Ok((draft, Audience::of(&mut event, &self.domains)))
+        Ok(Some((draft, Audience::of(&mut event, &self.domains))))
     }
 
     /// The idempotency key of an event that brings none.
@@ -192,15 +213,22 @@ impl Pipeline {
         let mut chunk = Vec::new();
         let mut pushes = Vec::new();
         for (draft, audience) in batch.audiences.iter().enumerate() {
+            let created_at = match self.occasion {
+                Occasion::News => None,
+                Occasion::History => batch.records[draft].plausible_time(OffsetDateTime::now_utc()),
+            };
             let mut recipients = Recipients::new(audience, directory);
+            let mut matched = self.selection.users.is_empty();
             while let Some(page) = recipients.next(&*self.store).await? {
-                for recipient_id in page {
-                    chunk.push(Copy { draft, recipient_id });
+                for recipient_id in page.into_iter().filter(|user| self.selection.includes(user)) {
+                    matched = true;
+                    chunk.push(Copy { draft, recipient_id, created_at });
                     if chunk.len() == CHUNK {
                         pushes = self.write(batch, &std::mem::take(&mut chunk), pushes, progress).await?;
                     }
                 }
             }
+            progress.summary.matched += u64::from(matched);
         }
         pushes = self.write(batch, &chunk, pushes, progress).await?;
         self.publish(batch, pushes, progress).await;
@@ -226,16 +254,18 @@ impl Pipeline {
         for (copy, persisted) in chunk.iter().zip(persisted?) {
             let entry = &mut entries[copy.draft];
             match persisted {
-                Persisted::Inserted { id, at } => {
+                Persisted::Inserted { id, created_at, modified_at } => {
                     summary.inserted += 1;
                     entry.inserted += 1;
-                    let row = PushedRow::New { id, recipient_id: copy.recipient_id.clone(), at };
+                    let row = PushedRow::New { id, recipient_id: copy.recipient_id.clone(), created_at, modified_at };
                     pushes.push(Push { draft: copy.draft, row });
                 }
                 Persisted::Existing(row) => {
                     summary.existing += 1;
                     entry.existing += 1;
-                    pushes.push(Push { draft: copy.draft, row: PushedRow::Stored(row) });
+                    if self.occasion == Occasion::News {
+                        pushes.push(Push { draft: copy.draft, row: PushedRow::Stored(row) });
+                    }
                 }
                 Persisted::Deleted => {
                     summary.deleted += 1;
@@ -257,11 +287,9 @@ impl Pipeline {
     }
 
     async fn publish(&self, batch: &Batch, pushes: Vec<Push>, progress: &mut Progress) {
-        if pushes.is_empty() {
-            return;
-        }
-        let occasion = Occasion { drafts: &batch.drafts, traces: &batch.traceparents };
-        let tallies: Tallies = timed("publish", &batch.traces, self.publisher.publish(occasion, pushes)).await;
+        let Some(publisher) = self.publisher.as_ref().filter(|_| !pushes.is_empty()) else { return };
+        let drafted = Drafted { drafts: &batch.drafts, traces: &batch.traceparents };
+        let tallies: Tallies = timed("publish", &batch.traces, publisher.publish(drafted, pushes)).await;
         for (draft, tally) in tallies {
             let entry = &mut progress.entries[draft];
             entry.sent += tally.sent;

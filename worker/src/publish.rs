@@ -54,7 +54,7 @@ const GROUP_BYTES: usize = 1024 * 1024;
 
 /// What a batch's pushes are of: at one index what is said, and the trace that it belongs to.
 #[derive(Clone, Copy, Debug)]
-pub struct Occasion<'a> {
+pub struct Drafted<'a> {
     pub drafts: &'a [Draft],
     /// As `traceparent` is written (W3C Trace Context, 3.2).
     pub traces: &'a [Option<String>],
@@ -63,14 +63,14 @@ pub struct Occasion<'a> {
 /// One row to be pushed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Push {
-    /// Index into the occasion.
+    /// Index into the drafts.
     pub draft: usize,
     pub row: PushedRow,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum PushedRow {
-    New { id: String, recipient_id: String, at: OffsetDateTime },
+    New { id: String, recipient_id: String, created_at: OffsetDateTime, modified_at: OffsetDateTime },
     Stored(Box<StoredRow>),
 }
 
@@ -114,23 +114,23 @@ impl Publisher {
     }
 
     /// Pushes rows in order. Never fails: what can't be pushed is missed, and made good later.
-    pub async fn publish(&self, occasion: Occasion<'_>, pushes: Vec<Push>) -> Tallies {
+    pub async fn publish(&self, drafted: Drafted<'_>, pushes: Vec<Push>) -> Tallies {
         let mut tallies = Tallies::new();
         let mut group = Group::default();
         let mut current: Option<(usize, Notification)> = None;
         for Push { draft, row } in pushes {
-            let trace = occasion.traces.get(draft).and_then(Option::as_deref);
+            let trace = drafted.traces.get(draft).and_then(Option::as_deref);
             let (recipient_id, payload) = match row {
                 PushedRow::Stored(row) => (row.recipient_id.clone(), envelope(&stored(*row), trace)),
-                PushedRow::New { id, recipient_id, at } => {
+                PushedRow::New { id, recipient_id, created_at, modified_at } => {
                     // A draft is rendered once for a run of its recipients.
                     let (_, notification) = match &mut current {
                         Some(current) if current.0 == draft => current,
-                        _ => current.insert((draft, notification(&occasion.drafts[draft]))),
+                        _ => current.insert((draft, notification(&drafted.drafts[draft]))),
                     };
                     notification.id = id;
                     notification.recipient_id.clone_from(&recipient_id);
-                    (notification.created_at, notification.modified_at) = (at, at);
+                    (notification.created_at, notification.modified_at) = (created_at, modified_at);
                     (recipient_id, envelope(notification, trace))
                 }
             };
@@ -228,28 +228,44 @@ impl Publisher {
         }
     }
 
-    /// Sends `resync` until it is sent.
-    async fn make_good(&self) {
+    /// Sends `resync` until it is sent: at once, or for as long as the backplane is away. For who pushes without
+    /// [`Publisher::watch`].
+    pub async fn make_good(&self) {
         for attempt in 0.. {
-            let missed = std::mem::take(&mut *self.missed.lock());
-            if missed.is_empty() {
+            if self.try_to_make_good().await {
                 return;
             }
-            let (scope, publications) = missed.resyncs();
-            let mut published = true;
-            for group in publications.chunks(GROUP_MESSAGES) {
-                let answer = tokio::time::timeout(PATIENCE, self.bus.publish(group)).await;
-                published = published && matches!(answer, Ok(Ok(())));
-            }
-            if published {
-                self.is_back();
-                metrics::resyncs(scope, publications.len());
-                tracing::info!(scope, messages = publications.len(), "told those who missed pushes to read again");
-                continue;
-            }
-            self.missed.lock().merge(missed);
             sleep(RESYNC_BACKOFF.delay(attempt, jitter())).await;
         }
+    }
+
+    /// The same while the backplane is not known to be away, so that nobody is held up.
+    pub async fn make_good_if_possible(&self) {
+        if !self.away.load(Ordering::Relaxed) {
+            self.try_to_make_good().await;
+        }
+    }
+
+    /// Returns whether everybody knows who missed a push.
+    async fn try_to_make_good(&self) -> bool {
+        let missed = std::mem::take(&mut *self.missed.lock());
+        if missed.is_empty() {
+            return true;
+        }
+        let (scope, publications) = missed.resyncs();
+        let mut published = true;
+        for group in publications.chunks(GROUP_MESSAGES) {
+            let answer = tokio::time::timeout(PATIENCE, self.bus.publish(group)).await;
+            published = published && matches!(answer, Ok(Ok(())));
+        }
+        if published {
+            self.is_back();
+            metrics::resyncs(scope, publications.len());
+            tracing::info!(scope, messages = publications.len(), "told those who missed pushes to read again");
+        } else {
+            self.missed.lock().merge(missed);
+        }
+        published
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use bytes::Bytes;
+use signal_wire::snowflake;
 use time::OffsetDateTime;
 
 /// One record of a topic, with all that is needed to write it once more as it was.
@@ -23,6 +24,13 @@ impl Record {
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         let (_, value) = self.headers.iter().rev().find(|(header, _)| header == name)?;
         value.as_deref()
+    }
+
+    /// When it was produced, if that can be: not in the future, and not before the epoch of the platform's ids, as a
+    /// producer's time is that writes seconds for milliseconds.
+    pub fn plausible_time(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let epoch = i128::from(snowflake::EPOCH_MS) * 1_000_000;
+        self.timestamp.filter(|at| *at <= now && at.unix_timestamp_nanos() >= epoch)
     }
 
     /// What it takes in memory, about.
@@ -84,6 +92,30 @@ mod tests {
         for text in ["", "a", "a/1", "/1/2", "a/1/x", "a/-1/2", "a/1/2/", "a/1/99999999999999999999"] {
             assert_eq!(text.parse::<Position>(), Err(NoPosition), "{text}");
         }
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_is_none() {
+        let at = |text| signal_wire::timestamp::parse(text).unwrap();
+        let now = at("2026-11-23T08:00:00Z");
+        let record = |timestamp| Record {
+            position: Position { topic: "t".into(), partition: 0, offset: 0 },
+            key: None,
+            value: None,
+            headers: Vec::new(),
+            timestamp,
+        };
+        for (text, plausible) in [
+            ("2026-11-23T08:00:00Z", true),
+            ("2026-11-23T08:00:00.001Z", false),
+            ("2025-01-01T00:00:00Z", true),
+            ("2024-12-31T23:59:59.999Z", false),
+            ("1970-01-21T18:43:40Z", false),
+        ] {
+            let expected = plausible.then(|| at(text));
+            assert_eq!(record(Some(at(text))).plausible_time(now), expected, "{text}");
+        }
+        assert_eq!(record(None).plausible_time(now), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Failures come in three kinds, because the pipeline does three things about them: it waits while the database is
 //! away, says which schema it misses, and sets a row aside that the database will never take.
 
+pub mod dry_run;
 pub mod inbox;
 pub mod patient;
 pub mod postgres;
@@ -61,6 +62,7 @@ pub struct NewRow {
     /// Index into the drafts of the same call.
     pub draft: usize,
     pub recipient_id: String,
+    pub created_at: OffsetDateTime,
 }
 
 /// A row as the table holds it.
@@ -138,8 +140,12 @@ pub trait Store: fmt::Debug + Send + Sync {
     ) -> Result<Vec<Member>, StoreError>;
 
     /// Inserts the rows in one transaction, except those whose event and recipient the table has. Answers in the
-    /// order of `rows`.
+    /// order of `rows`, which count as modified `now`.
     async fn insert(&self, drafts: &[Draft], rows: &[NewRow], now: OffsetDateTime) -> Result<Vec<Written>, StoreError>;
+
+    /// What [`Store::insert`] would find there already, in the order of `rows`; `None` where it would write. Writes
+    /// nothing, and does not look for taken ids.
+    async fn existing(&self, drafts: &[Draft], rows: &[NewRow]) -> Result<Vec<Option<Written>>, StoreError>;
 
     /// Whether the database answers and has what Signal needs of it.
     async fn ping(&self) -> Result<(), StoreError>;
@@ -176,10 +182,13 @@ fn outcomes(drafts: &[Draft], rows: &[NewRow], inserted: &HashSet<String>, known
             if inserted.contains(&row.id) {
                 return Written::Inserted;
             }
-            let key = (drafts[row.draft].event_id.clone(), row.recipient_id.clone());
-            known.get(&key).cloned().unwrap_or(Written::IdTaken)
+            find(drafts, row, known).unwrap_or(Written::IdTaken)
         })
         .collect()
+}
+
+fn find(drafts: &[Draft], row: &NewRow, known: &Known) -> Option<Written> {
+    known.get(&(drafts[row.draft].event_id.clone(), row.recipient_id.clone())).cloned()
 }
 
 fn to_json<T: serde::Serialize>(value: &T) -> String {

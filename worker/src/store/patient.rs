@@ -118,6 +118,20 @@ impl Store for Patient {
         }
     }
 
+    async fn existing(&self, drafts: &[Draft], rows: &[NewRow]) -> Result<Vec<Option<Written>>, StoreError> {
+        let mut attempt = 0;
+        loop {
+            match self.store.existing(drafts, rows).await {
+                Ok(existing) => {
+                    self.health.up();
+                    return Ok(existing);
+                }
+                Err(error) => self.pause(attempt, error).await?,
+            }
+            attempt += 1;
+        }
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.store.ping().await
     }

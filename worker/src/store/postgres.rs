@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 use signal_service::Secret;
 use sqlx::{
-    PgPool, Postgres, Row, Transaction,
+    PgConnection, PgPool, Postgres, Row, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions, PgRow},
     raw_sql,
     types::Json,
@@ -20,6 +20,7 @@ mod schema;
 
 use super::{
     Draft, Kind, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
+    find,
     inbox::{CONNECT_TIMEOUT, Turns},
     outcomes, to_json,
 };
@@ -50,8 +51,8 @@ const INSERT: &str = r#"
 INSERT INTO "ActivityNotification"
     (id, event_id, type, recipient_id, organizer_id, merchant_id, title, content, metadata, created_at, modified_at)
 SELECT r.id, d.event_id, d.type, r.recipient_id, d.organizer_id, d.merchant_id, d.title, d.content,
-    d.metadata::jsonb, $11, $11
-FROM UNNEST($1::text[], $2::int8[], $3::text[]) AS r (id, draft, recipient_id)
+    d.metadata::jsonb, r.created_at, $11
+FROM UNNEST($1::text[], $2::int8[], $3::text[], $12::timestamptz[]) AS r (id, draft, recipient_id, created_at)
 JOIN UNNEST($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[]) WITH ORDINALITY
     AS d (event_id, type, organizer_id, merchant_id, title, content, metadata, ordinal) ON d.ordinal = r.draft
 ON CONFLICT DO NOTHING
@@ -113,6 +114,13 @@ impl Store for PostgresStore {
             Ok(outcomes(drafts, rows, &inserted, &known))
         };
         bounded(write, classify).await
+    }
+
+    async fn existing(&self, drafts: &[Draft], rows: &[NewRow]) -> Result<Vec<Option<Written>>, StoreError> {
+        let wanted: Vec<_> = rows.iter().collect();
+        let look = async { existing(&mut *self.pool.acquire().await?, drafts, &wanted).await };
+        let known = bounded(look, classify).await?;
+        Ok(rows.iter().map(|row| find(drafts, row, &known)).collect())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -188,19 +196,16 @@ async fn insert(
         .bind(column(drafts, |draft| draft.content.as_str()))
         .bind(column(drafts, |draft| to_json(&draft.metadata)))
         .bind(now)
+        .bind(column(rows, |row| row.created_at))
         .fetch_all(&mut **transaction)
         .await?;
     Ok(inserted.into_iter().collect())
 }
 
-async fn existing(
-    transaction: &mut Transaction<'_, Postgres>,
-    drafts: &[Draft],
-    rows: &[&NewRow],
-) -> Result<Known, sqlx::Error> {
+async fn existing(connection: &mut PgConnection, drafts: &[Draft], rows: &[&NewRow]) -> Result<Known, sqlx::Error> {
     let (events, recipients): (Vec<&str>, Vec<&str>) =
         rows.iter().map(|row| (drafts[row.draft].event_id.as_str(), row.recipient_id.as_str())).unzip();
-    let found = sqlx::query(EXISTING).bind(events).bind(recipients).fetch_all(&mut **transaction).await?;
+    let found = sqlx::query(EXISTING).bind(events).bind(recipients).fetch_all(connection).await?;
     found
         .iter()
         .map(|row| {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use signal_service::Secret;
 use signal_wire::timestamp;
 use sqlx::{
-    ConnectOptions, Connection, Row, Sqlite, SqlitePool, Transaction, raw_sql,
+    ConnectOptions, Connection, Row, Sqlite, SqliteConnection, SqlitePool, Transaction, raw_sql,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 use time::OffsetDateTime;
@@ -23,7 +23,7 @@ mod schema;
 
 use super::{
     Draft, Kind, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
-    inbox::Turns, outcomes, to_json,
+    find, inbox::Turns, outcomes, to_json,
 };
 use crate::migrate::compare::{Unfit, Warning, compare};
 
@@ -48,7 +48,7 @@ const INSERT: &str = r#"
 INSERT INTO "ActivityNotification"
     (id, event_id, type, recipient_id, organizer_id, merchant_id, title, content, metadata, created_at, modified_at)
 SELECT r.value ->> 0, d.value ->> 'eventId', d.value ->> 'type', r.value ->> 2, d.value ->> 'organizerId',
-    d.value ->> 'merchantId', d.value ->> 'title', d.value ->> 'content', d.value ->> 'metadata', ?3, ?3
+    d.value ->> 'merchantId', d.value ->> 'title', d.value ->> 'content', d.value ->> 'metadata', r.value ->> 3, ?3
 FROM json_each(?1) AS r
 JOIN json_each(?2) AS d ON d.key = r.value ->> 1
 WHERE true
@@ -114,6 +114,13 @@ impl Store for SqliteStore {
             Ok(outcomes(drafts, rows, &inserted, &known))
         };
         bounded(write, classify).await
+    }
+
+    async fn existing(&self, drafts: &[Draft], rows: &[NewRow]) -> Result<Vec<Option<Written>>, StoreError> {
+        let wanted: Vec<_> = rows.iter().collect();
+        let look = async { existing(&mut *self.pool.acquire().await?, drafts, &wanted).await };
+        let known = bounded(look, classify).await?;
+        Ok(rows.iter().map(|row| find(drafts, row, &known)).collect())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -197,7 +204,8 @@ async fn insert(
     rows: &[NewRow],
     now: OffsetDateTime,
 ) -> Result<HashSet<String>, sqlx::Error> {
-    let rows: Vec<_> = rows.iter().map(|row| (&row.id, row.draft, &row.recipient_id)).collect();
+    let rows: Vec<_> =
+        rows.iter().map(|row| (&row.id, row.draft, &row.recipient_id, timestamp::format(row.created_at))).collect();
     let drafts: Vec<_> = drafts
         .iter()
         .map(|draft| {
@@ -217,13 +225,9 @@ async fn insert(
     Ok(inserted.into_iter().collect())
 }
 
-async fn existing(
-    transaction: &mut Transaction<'_, Sqlite>,
-    drafts: &[Draft],
-    rows: &[&NewRow],
-) -> Result<Known, sqlx::Error> {
+async fn existing(connection: &mut SqliteConnection, drafts: &[Draft], rows: &[&NewRow]) -> Result<Known, sqlx::Error> {
     let wanted: Vec<_> = rows.iter().map(|row| (&drafts[row.draft].event_id, &row.recipient_id)).collect();
-    let found = sqlx::query(EXISTING).bind(to_json(&wanted)).fetch_all(&mut **transaction).await?;
+    let found = sqlx::query(EXISTING).bind(to_json(&wanted)).fetch_all(connection).await?;
     found
         .iter()
         .map(|row| {

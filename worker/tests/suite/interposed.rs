@@ -68,6 +68,10 @@ impl Store for Interposed {
         self.store.insert(drafts, &rows, now).await
     }
 
+    async fn existing(&self, drafts: &[Draft], rows: &[NewRow]) -> Result<Vec<Option<Written>>, StoreError> {
+        if *self.away.lock() { Err(StoreError::TimedOut) } else { self.store.existing(drafts, rows).await }
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         if *self.away.lock() { Err(StoreError::TimedOut) } else { self.store.ping().await }
     }

@@ -6,6 +6,7 @@ mod bus;
 mod consume;
 mod explain;
 mod fixture;
+mod history;
 mod interposed;
 mod kafka;
 mod migrate;

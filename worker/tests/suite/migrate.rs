@@ -58,7 +58,12 @@ async fn works(fixture: &Fixture) {
         .await;
     let members = fixture.store.members(&["Merchant_1".to_owned()], None, 10).await.unwrap();
     assert_eq!(members.len(), 1);
-    let row = |id: &str| NewRow { id: id.to_owned(), draft: 0, recipient_id: "ann".to_owned() };
+    let row = |id: &str| NewRow {
+        id: id.to_owned(),
+        draft: 0,
+        recipient_id: "ann".to_owned(),
+        created_at: OffsetDateTime::UNIX_EPOCH,
+    };
     let now = OffsetDateTime::UNIX_EPOCH;
     let drafts = [draft("evt-1")];
     assert_eq!(fixture.store.insert(&drafts, &[row("a")], now).await.unwrap(), [Written::Inserted]);
@@ -180,7 +185,8 @@ async fn what_is_only_slow_or_short_is_a_warning(fixture: &Fixture) {
     assert_eq!(warnings(&fixture).await, expected);
     let applied = fixture.store.migrate(Migration::Seed).await.unwrap();
     assert_eq!(applied.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
-    let row = NewRow { id: "a".to_owned(), draft: 0, recipient_id: "ann".to_owned() };
+    let row =
+        NewRow { id: "a".to_owned(), draft: 0, recipient_id: "ann".to_owned(), created_at: OffsetDateTime::UNIX_EPOCH };
     fixture.store.insert(&[draft("evt-1")], &[row], OffsetDateTime::UNIX_EPOCH).await.unwrap();
 }
 

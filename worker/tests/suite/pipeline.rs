@@ -8,10 +8,11 @@ use signal_service::health::Health;
 use signal_wire::{journal::Entry, snowflake::Snowflakes};
 use signal_worker::{
     persist::Persister,
-    pipeline::{Pipeline, Rejection, Summary},
+    pipeline::{Occasion, Pipeline, Rejection, Summary},
     publish::Publisher,
     record::{Position, Record},
     resolve::{Domains, Limits},
+    selection::Selection,
     store::{Migration, Store, StoreError, patient::Patient},
 };
 use tokio_util::sync::CancellationToken;
@@ -22,33 +23,35 @@ use crate::{
     interposed::Interposed,
 };
 
-struct Bench {
-    bus: Arc<TestBus>,
-    pipeline: Pipeline,
+pub(crate) struct Bench {
+    pub(crate) bus: Arc<TestBus>,
+    pub(crate) pipeline: Pipeline,
 }
 
 impl Bench {
-    fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         let bus = TestBus::new();
         let publisher = Publisher::new(Arc::clone(&bus) as _, Health::new().component("backplane"));
         let pipeline = Pipeline {
             store,
             persister: Persister::new(Snowflakes::new(9).unwrap()),
-            publisher: Arc::new(publisher),
+            publisher: Some(Arc::new(publisher)),
             domains: Domains { organizer: "Organizer_{id}".into(), merchant: "Merchant_{id}".into() },
             limits: Limits::DEFAULT,
             journal: Arc::default(),
             broker_id: None,
+            selection: Selection::default(),
+            occasion: Occasion::News,
         };
         Self { bus, pipeline }
     }
 
-    async fn process(&self, values: &[Value]) -> Summary {
+    pub(crate) async fn process(&self, values: &[Value]) -> Summary {
         self.pipeline.process(records(values)).await.unwrap()
     }
 }
 
-fn records(values: &[Value]) -> Vec<Record> {
+pub(crate) fn records(values: &[Value]) -> Vec<Record> {
     let record = |(offset, value): (usize, &Value)| Record {
         position: Position { topic: "topic".into(), partition: 3, offset: offset as i64 },
         key: None,
@@ -59,7 +62,7 @@ fn records(values: &[Value]) -> Vec<Record> {
     values.iter().enumerate().map(record).collect()
 }
 
-fn payment(id: &str, scope: Value) -> Value {
+pub(crate) fn payment(id: &str, scope: Value) -> Value {
     let mut event = json!({
         "id": id, "type": "PAYMENT_SUCCESS",
         "data": { "amount": "125000", "currency": "VND", "orderCode": "A-1042", "merchantName": "Cà *Phê* <b>79</b>" }
@@ -69,11 +72,11 @@ fn payment(id: &str, scope: Value) -> Value {
     event
 }
 
-fn to_users(id: &str, users: &[&str]) -> Value {
+pub(crate) fn to_users(id: &str, users: &[&str]) -> Value {
     payment(id, json!({ "userIds": users }))
 }
 
-fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(crate) fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(user, event)| ((*user).to_owned(), (*event).to_owned())).collect()
 }
 

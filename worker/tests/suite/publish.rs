@@ -10,7 +10,7 @@ use signal_harness::eventually;
 use signal_service::health::Health;
 use signal_wire::timestamp;
 use signal_worker::{
-    publish::{Occasion, Publisher, Push, PushedRow, Tally},
+    publish::{Drafted, Publisher, Push, PushedRow, Tally},
     store::Draft,
 };
 use tokio_util::sync::CancellationToken;
@@ -40,16 +40,13 @@ impl Bench {
     }
 
     async fn publish(&self, drafts: &[Draft], recipients: impl IntoIterator<Item = String>) -> Tally {
+        let at = timestamp::parse("2026-11-23T08:51:04.867Z").unwrap();
         let push = |recipient_id: String| Push {
             draft: 0,
-            row: PushedRow::New {
-                id: format!("id-{recipient_id}"),
-                recipient_id,
-                at: timestamp::parse("2026-11-23T08:51:04.867Z").unwrap(),
-            },
+            row: PushedRow::New { id: format!("id-{recipient_id}"), recipient_id, created_at: at, modified_at: at },
         };
-        let occasion = Occasion { drafts, traces: &[] };
-        let tallies = self.publisher.publish(occasion, recipients.into_iter().map(push).collect()).await;
+        let drafted = Drafted { drafts, traces: &[] };
+        let tallies = self.publisher.publish(drafted, recipients.into_iter().map(push).collect()).await;
         tallies.get(&0).copied().unwrap_or_default()
     }
 

@@ -13,6 +13,8 @@ use crate::fixture::{Fixture, draft, on_both, people};
 
 on_both!(migrated, Fixture::sqlite().await, Fixture::postgres().await,
     a_row_is_written_once_and_found_again
+    a_row_may_be_older_than_its_writing
+    what_is_there_is_told_without_writing
     an_event_twice_in_one_call_is_one_row
     what_a_person_deleted_stays_deleted
     a_taken_id_is_told_and_disturbs_no_other_row
@@ -35,7 +37,7 @@ fn now() -> OffsetDateTime {
 }
 
 fn row(id: &str, draft: usize, recipient: &str) -> NewRow {
-    NewRow { id: id.to_owned(), draft, recipient_id: recipient.to_owned() }
+    NewRow { id: id.to_owned(), draft, recipient_id: recipient.to_owned(), created_at: now() }
 }
 
 async fn a_row_is_written_once_and_found_again(fixture: &Fixture) {
@@ -57,6 +59,32 @@ async fn a_row_is_written_once_and_found_again(fixture: &Fixture) {
         assert_eq!((stored.created_at, stored.modified_at, stored.read_at), (now(), now(), read_at));
     }
     assert_eq!(fixture.count("ActivityNotification").await, 4);
+}
+
+async fn a_row_may_be_older_than_its_writing(fixture: &Fixture) {
+    let (drafts, created_at) = ([draft("evt-1")], now() - time::Duration::days(300));
+    let rows = [row("a", 0, "ann"), NewRow { created_at, ..row("b", 0, "bob") }];
+    fixture.store.insert(&drafts, &rows, now()).await.unwrap();
+    let stored = fixture.store.existing(&drafts, &rows).await.unwrap();
+    let times = stored.iter().map(|stored| match stored {
+        Some(Written::Existing(stored)) => (stored.created_at, stored.modified_at),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(times.collect::<Vec<_>>(), [(now(), now()), (created_at, now())]);
+}
+
+async fn what_is_there_is_told_without_writing(fixture: &Fixture) {
+    let drafts = [draft("evt-1"), draft("evt-2")];
+    fixture.store.insert(&drafts, &[row("a", 0, "ann"), row("b", 1, "bob")], now()).await.unwrap();
+    fixture.run(r#"UPDATE "ActivityNotification" SET deleted_at = '2026-11-24T00:00:00.000Z' WHERE id = 'b'"#).await;
+    // Ids are not looked at.
+    let asked = [row("a", 1, "ann"), row("c", 0, "ann"), row("c", 1, "bob"), row("d", 0, "bob"), row("d", 0, "ann")];
+    let told = fixture.store.existing(&drafts, &asked).await.unwrap();
+    let is_anns = |told: &Option<Written>| matches!(told, Some(Written::Existing(stored)) if stored.id == "a");
+    assert!(is_anns(&told[1]) && is_anns(&told[4]), "{told:?}");
+    assert_eq!((&told[0], &told[2], &told[3]), (&None, &Some(Written::Deleted), &None));
+    assert_eq!(fixture.store.existing(&drafts, &[]).await.unwrap(), []);
+    assert_eq!(fixture.count("ActivityNotification").await, 2);
 }
 
 async fn an_event_twice_in_one_call_is_one_row(fixture: &Fixture) {

@@ -171,8 +171,9 @@ async fn a_page_of_large_rows_ends_early(fixture: &Fixture) {
     let mut large = draft("evt");
     large.content = "x".repeat(300_000);
     let drafts: Vec<_> = (0..9).map(|n| store::Draft { event_id: format!("evt-{n}"), ..large.clone() }).collect();
-    let rows: Vec<_> =
-        (0..9).map(|n| store::NewRow { id: format!("id-{n}"), draft: n, recipient_id: "ann".to_owned() }).collect();
+    let rows: Vec<_> = (0..9)
+        .map(|n| store::NewRow { id: format!("id-{n}"), draft: n, recipient_id: "ann".to_owned(), created_at: now() })
+        .collect();
     fixture.store.insert(&drafts, &rows, now()).await.unwrap();
     let pages = pages(&*fixture.inbox, of("ann"), 100).await;
     assert_eq!(pages.iter().map(|page| page.rows.len()).collect::<Vec<_>>(), [4, 4, 1]);
