@@ -64,8 +64,9 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError
     let publisher = Arc::new(Publisher::new(bus, health.component("backplane")));
     let database = health.component("database");
     let kafka = health.component("kafka");
+    let patient = Arc::new(Patient::new(store, database.clone(), shutdown.token()));
     let pipeline = Pipeline {
-        store: Arc::new(Patient::new(Arc::clone(&store), database.clone(), shutdown.token())),
+        store: Arc::clone(&patient) as _,
         persister: Persister::new(ids),
         publisher: Arc::clone(&publisher),
         domains: settings.domains(),
@@ -74,7 +75,7 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError
     };
     let batches = consume::start(consume, kafka, shutdown.token(), shutdown.tasks())?;
     let stop = shutdown.token();
-    shutdown.tasks().spawn(store::watch::watch(store, database, stop.clone()));
+    shutdown.tasks().spawn(store::watch::watch(patient, database, stop.clone()));
     shutdown.tasks().spawn(async move { publisher.watch(stop).await });
     shutdown.tasks().spawn(supervise(tokio::spawn(work(pipeline, batches)), shutdown.clone()));
     Ok(())

@@ -1,9 +1,17 @@
 //! A store that waits for its database: what the pipeline writes through.
 //!
 //! While the database is away a call is made again, with growing pauses, until it is answered or the worker stops.
-//! The caller stands still meanwhile, so nothing is skipped and nothing piles up.
+//! The caller stands still meanwhile, so nothing is skipped and nothing piles up. A database that does not fit is waited
+//! for like one that is away: what is written without the right keys would be doubled, and what lacks a column that
+//! others made mandatory would be set aside row by row.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use signal_service::health::Component;
@@ -21,19 +29,46 @@ pub struct Patient {
     store: Arc<dyn Store>,
     health: Component,
     stop: CancellationToken,
+    /// Whether the database was compared with what Signal needs, and fitted, since this store is there.
+    fits: AtomicBool,
 }
 
 impl Patient {
     /// `health` reports on the database; `stop` ends the waiting, not a call that is being answered.
     pub fn new(store: Arc<dyn Store>, health: Component, stop: CancellationToken) -> Self {
-        Self { store, health, stop }
+        Self { store, health, stop, fits: AtomicBool::new(false) }
+    }
+
+    /// Returns once the database fits, which is asked unless a ping has said so before.
+    async fn fits(&self) -> Result<(), StoreError> {
+        let mut attempt = 0;
+        while !self.fits.load(Ordering::Relaxed) {
+            match self.ping().await {
+                Ok(()) => self.health.up(),
+                Err(error) => self.pause(attempt, error).await?,
+            }
+            attempt += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes back what a failed attempt said of the database, and no more: whether it still fits is the watch's to say.
+    fn recovered(&self, attempt: u32) {
+        if attempt > 0 {
+            self.health.up();
+        }
     }
 
     /// Returns when the call may be made again.
     async fn pause(&self, attempt: u32, error: StoreError) -> Result<(), StoreError> {
-        if matches!(error, StoreError::Refused { .. }) {
-            return Err(error);
-        }
+        let error = match error {
+            // It may be the table that is to blame, and not the row.
+            StoreError::Refused { .. } => match self.store.ping().await {
+                Err(unfit @ StoreError::Unfit(_)) => unfit,
+                _ => return Err(error),
+            },
+            error => error,
+        };
         self.health.down(error.to_string());
         metrics::store_retry();
         tokio::select! {
@@ -51,11 +86,12 @@ impl Store for Patient {
         after: Option<&Member>,
         limit: usize,
     ) -> Result<Vec<Member>, StoreError> {
+        self.fits().await?;
         let mut attempt = 0;
         loop {
             match self.store.members(domains, after, limit).await {
                 Ok(members) => {
-                    self.health.up();
+                    self.recovered(attempt);
                     return Ok(members);
                 }
                 Err(error) => self.pause(attempt, error).await?,
@@ -65,11 +101,12 @@ impl Store for Patient {
     }
 
     async fn insert(&self, drafts: &[Draft], rows: &[NewRow], now: OffsetDateTime) -> Result<Vec<Written>, StoreError> {
+        self.fits().await?;
         let mut attempt = 0;
         loop {
             match self.store.insert(drafts, rows, now).await {
                 Ok(written) => {
-                    self.health.up();
+                    self.recovered(attempt);
                     return Ok(written);
                 }
                 Err(error) => self.pause(attempt, error).await?,
@@ -79,7 +116,9 @@ impl Store for Patient {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.store.ping().await
+        self.store.ping().await?;
+        self.fits.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn migrate(&self, migration: Migration) -> Result<Vec<Warning>, StoreError> {
