@@ -83,8 +83,9 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError
     let publisher = Arc::new(Publisher::new(Arc::clone(&bus), health.component("backplane")));
     let database = health.component("database");
     let kafka = health.component("kafka");
+    let patient = Arc::new(Patient::new(store, database.clone(), shutdown.token()));
     let pipeline = Pipeline {
-        store: Arc::new(Patient::new(Arc::clone(&store), database.clone(), shutdown.token())),
+        store: Arc::clone(&patient) as _,
         persister: Persister::new(ids),
         publisher: Some(Arc::clone(&publisher)),
         domains: settings.domains(),
@@ -97,7 +98,7 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError
     let batches = consume::start(consume, kafka, shutdown.token(), shutdown.tasks())?;
     let stop = shutdown.token();
     shutdown.tasks().spawn(journal::answer::answer(journal, bus, Uuid::new_v4(), stop.clone()));
-    shutdown.tasks().spawn(store::watch::watch(store, database, stop.clone()));
+    shutdown.tasks().spawn(store::watch::watch(patient, database, stop.clone()));
     shutdown.tasks().spawn(async move { publisher.watch(stop).await });
     shutdown.tasks().spawn(supervise(tokio::spawn(work(pipeline, batches)), shutdown.clone()));
     Ok(())

@@ -29,7 +29,7 @@ pub struct Patient {
     store: Arc<dyn Store>,
     health: Component,
     stop: CancellationToken,
-    /// Whether the database was compared with what Signal needs, and fitted.
+    /// Whether the database was compared with what Signal needs, and fitted, since this store is there.
     fits: AtomicBool,
 }
 
@@ -39,39 +39,56 @@ impl Patient {
         Self { store, health, stop, fits: AtomicBool::new(false) }
     }
 
-    /// Returns once the database fits, which is asked before the first call.
+    /// Returns once the database fits, which is asked unless a ping has said so before.
     async fn fits(&self) -> Result<(), StoreError> {
         let mut attempt = 0;
         while !self.fits.load(Ordering::Relaxed) {
-            match self.store.ping().await {
-                Ok(()) => {
-                    self.fits.store(true, Ordering::Relaxed);
-                    self.health.up();
-                }
-                Err(error) => self.pause(attempt, error).await?,
+            match self.ping().await {
+                Ok(()) => self.health.up(),
+                Err(error) => self.pause(attempt, &error).await?,
             }
             attempt += 1;
         }
         Ok(())
     }
 
-    /// Takes back what a failed attempt said of the database, and no more: whether it still fits is the watch's to say.
-    fn recovered(&self, attempt: u32) {
-        if attempt > 0 {
-            self.health.up();
+    /// Calls until there is an answer. A refusal is one if the database fitted before and after the call: else it may be
+    /// the table that is to blame, and not the row.
+    async fn answered<T, F>(&self, call: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        self.fits().await?;
+        let (mut attempt, mut fitted) = (0, false);
+        loop {
+            let error = match call().await {
+                Ok(answer) => {
+                    // Takes back what a failed attempt said of the database, and no more: whether it still fits is the
+                    // watch's to say.
+                    if attempt > 0 {
+                        self.health.up();
+                    }
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            match error {
+                StoreError::Refused { .. } => match self.store.ping().await {
+                    Ok(()) if fitted => return Err(error),
+                    Ok(()) => fitted = true,
+                    Err(unfit) => {
+                        fitted = false;
+                        self.pause(attempt, &unfit).await?;
+                    }
+                },
+                error => self.pause(attempt, &error).await?,
+            }
+            attempt += 1;
         }
     }
 
     /// Returns when the call may be made again.
-    async fn pause(&self, attempt: u32, error: StoreError) -> Result<(), StoreError> {
-        let error = match error {
-            // It may be the table that is to blame, and not the row.
-            StoreError::Refused { .. } => match self.store.ping().await {
-                Err(unfit @ StoreError::Unfit(_)) => unfit,
-                _ => return Err(error),
-            },
-            error => error,
-        };
+    async fn pause(&self, attempt: u32, error: &StoreError) -> Result<(), StoreError> {
         self.health.down(error.to_string());
         metrics::store_retry();
         tokio::select! {
@@ -89,51 +106,21 @@ impl Store for Patient {
         after: Option<&Member>,
         limit: usize,
     ) -> Result<Vec<Member>, StoreError> {
-        self.fits().await?;
-        let mut attempt = 0;
-        loop {
-            match self.store.members(domains, after, limit).await {
-                Ok(members) => {
-                    self.recovered(attempt);
-                    return Ok(members);
-                }
-                Err(error) => self.pause(attempt, error).await?,
-            }
-            attempt += 1;
-        }
+        self.answered(|| self.store.members(domains, after, limit)).await
     }
 
     async fn insert(&self, drafts: &[Draft], rows: &[NewRow], now: OffsetDateTime) -> Result<Vec<Written>, StoreError> {
-        self.fits().await?;
-        let mut attempt = 0;
-        loop {
-            match self.store.insert(drafts, rows, now).await {
-                Ok(written) => {
-                    self.recovered(attempt);
-                    return Ok(written);
-                }
-                Err(error) => self.pause(attempt, error).await?,
-            }
-            attempt += 1;
-        }
+        self.answered(|| self.store.insert(drafts, rows, now)).await
     }
 
     async fn existing(&self, drafts: &[Draft], rows: &[NewRow]) -> Result<Vec<Option<Written>>, StoreError> {
-        let mut attempt = 0;
-        loop {
-            match self.store.existing(drafts, rows).await {
-                Ok(existing) => {
-                    self.health.up();
-                    return Ok(existing);
-                }
-                Err(error) => self.pause(attempt, error).await?,
-            }
-            attempt += 1;
-        }
+        self.answered(|| self.store.existing(drafts, rows)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.store.ping().await
+        self.store.ping().await?;
+        self.fits.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn migrate(&self, migration: Migration) -> Result<Vec<Warning>, StoreError> {
