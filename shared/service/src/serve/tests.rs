@@ -1,10 +1,10 @@
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use axum::routing::get;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    sync::Notify,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::{listen, shutdown::Drain};
@@ -17,18 +17,25 @@ struct Server {
     addr: SocketAddr,
     shutdown: Shutdown,
     /// Lets one request for `/slow` go on.
-    go_on: Arc<Notify>,
-    asked: Arc<Notify>,
+    go_on: Arc<Semaphore>,
+    /// One for each request that has come so far.
+    asked: Arc<Semaphore>,
+    /// The most requests for `/slow` that were under way at once.
+    most: Arc<AtomicUsize>,
 }
 
 fn start(limits: Limits) -> Server {
-    let (go_on, asked) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (wait, tell) = (Arc::clone(&go_on), Arc::clone(&asked));
+    let (go_on, asked) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (most, at_work) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (wait, tell, peak) = (Arc::clone(&go_on), Arc::clone(&asked), Arc::clone(&most));
     let slow = move || {
-        let (wait, tell) = (Arc::clone(&wait), Arc::clone(&tell));
+        let (wait, tell, peak, at_work) =
+            (Arc::clone(&wait), Arc::clone(&tell), Arc::clone(&peak), Arc::clone(&at_work));
         async move {
-            tell.notify_one();
-            wait.notified().await;
+            peak.fetch_max(at_work.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tell.add_permits(1);
+            wait.acquire().await.unwrap().forget();
+            at_work.fetch_sub(1, Ordering::SeqCst);
             "slow"
         }
     };
@@ -41,7 +48,7 @@ fn start(limits: Limits) -> Server {
     let addr = listener.local_addr().unwrap();
     let shutdown = Shutdown::new(SOON);
     tokio::spawn(serve(listener, router, limits, shutdown.clone()));
-    Server { addr, shutdown, go_on, asked }
+    Server { addr, shutdown, go_on, asked, most }
 }
 
 impl Server {
@@ -78,6 +85,25 @@ async fn a_connection_asks_again_and_again() {
     }
 }
 
+#[tokio::test]
+async fn no_more_connections_are_served_than_there_are_places() {
+    let server = start(Limits { connections: 2, ..Limits::default() });
+    let mut sockets = Vec::new();
+    for _ in 0..20 {
+        let mut socket = server.connect().await;
+        socket.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        sockets.push(socket);
+    }
+    for _ in 0..sockets.len() {
+        server.asked.acquire().await.unwrap().forget();
+        server.go_on.add_permits(1);
+    }
+    for socket in sockets {
+        assert!(rest(socket).await.ends_with("slow"));
+    }
+    assert!(server.most.load(Ordering::SeqCst) <= 2);
+}
+
 /// The one place there is, taken by whoever says no more than `beginning`, becomes free again.
 async fn gives_its_place_back(limits: Limits, beginning: &[u8]) {
     let server = start(Limits { connections: 1, ..limits });
@@ -111,11 +137,11 @@ async fn a_stop_accepts_nobody_and_answers_what_it_was_asked() {
     idle.write_all(PING).await.unwrap();
     read_until(&mut idle, "pong").await;
     busy.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    server.asked.notified().await;
+    server.asked.acquire().await.unwrap().forget();
 
     server.shutdown.trigger();
     assert_eq!(rest(idle).await, "", "who asks for nothing is let go");
-    server.go_on.notify_one();
+    server.go_on.add_permits(1);
     let answer = rest(busy).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("slow"), "{answer}");
     assert_eq!(server.shutdown.drain().await, Drain::Finished);
