@@ -8,6 +8,7 @@
 //! | [`admin`] | `/metrics` and `/health/*` on their own listener |
 //! | [`listen`] | binding a port, with errors that say what to do |
 //! | [`rest`] | the error shape, request ids and request metrics of every REST route |
+//! | [`serve`] | a listener of such routes, bounded in what a connection may take |
 //! | [`shutdown`] | signal, cancellation, drain against a deadline |
 //! | [`secret`] | text that never prints |
 //!
@@ -19,6 +20,7 @@ pub mod health;
 pub mod listen;
 pub mod rest;
 pub mod secret;
+pub mod serve;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;

@@ -50,6 +50,12 @@ pub fn finish_before(router: Router, behind: Router) -> Router {
     around_routes(router).fallback_service(behind)
 }
 
+/// The same for routes that pages of other origins may use.
+pub fn finish_for_before(router: Router, origins: &AllowedOrigins, behind: Router) -> Router {
+    let router = router.method_not_allowed_fallback(method_not_allowed);
+    finish_before(router.layer(cors::layer(origins.clone())), behind)
+}
+
 fn around_routes(router: Router) -> Router {
     let router = router.method_not_allowed_fallback(method_not_allowed);
     router.layer(DefaultBodyLimit::max(BODY_LIMIT)).layer(middleware::from_fn(around))

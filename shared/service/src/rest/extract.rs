@@ -2,14 +2,14 @@
 //!
 //! | extractor | refuses with |
 //! |---|---|
-//! | [`Body`] | 413 above the limit, 415 for what is not JSON, 422 |
+//! | [`Body`] | 413 above the limit, 415 for what is not JSON, 422; as an `Option`, none where no byte is sent |
 //! | [`Query`] | 422 |
 //! | [`Path`] | 404: what cannot be a name names nothing |
 //! | [`Bearer`] | 401 |
 
 use axum::{
     body::{Bytes, HttpBody},
-    extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
+    extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request, rejection::BytesRejection},
 };
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use serde::{
@@ -31,13 +31,30 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if !is_json(request.headers()) {
             return Err(RestError::unsupported_media_type());
         }
-        // Hyper knows how much was announced; whoever announces too much need not send it to be told so.
-        if request.body().size_hint().lower() > BODY_LIMIT as u64 {
-            return Err(RestError::too_large());
-        }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unreadable(&rejection))?;
-        object(&bytes).map(Self)
+        object(&bytes(request, state).await?).map(Self)
     }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Body<T> {
+    type Rejection = RestError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, RestError> {
+        let is_json = is_json(request.headers());
+        let bytes = bytes(request, state).await?;
+        match (bytes.is_empty(), is_json) {
+            (true, _) => Ok(None),
+            (false, true) => object(&bytes).map(|body| Some(Self(body))),
+            (false, false) => Err(RestError::unsupported_media_type()),
+        }
+    }
+}
+
+async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, RestError> {
+    // Hyper knows how much was announced; whoever announces too much need not send it to be told so.
+    if request.body().size_hint().lower() > BODY_LIMIT as u64 {
+        return Err(RestError::too_large());
+    }
+    Bytes::from_request(request, state).await.map_err(|rejection| unreadable(&rejection))
 }
 
 /// serde would take an array of a struct's fields, too; nobody is told of that, so nobody may.

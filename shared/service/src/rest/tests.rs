@@ -157,3 +157,29 @@ async fn pages_of_allowed_origins_read_answers_and_refusals() {
     let anybody = cross_origin("GET", "/fine", "null", "*").await;
     assert_eq!(anybody.headers()["access-control-allow-origin"], "*");
 }
+
+#[tokio::test]
+async fn routes_in_front_of_others_have_their_pages_too_and_leave_the_rest_to_what_is_behind() {
+    let origins = "https://app.example".parse().unwrap();
+    let behind = finish_for(Router::new().route("/behind", get(|| async { "behind" })), &origins);
+    let front = Router::new().route("/fine", get(|| async { "fine" }));
+    let app = finish_for_before(front, &origins, behind);
+    for (method, path, status) in [
+        ("GET", "/fine", 200),
+        ("OPTIONS", "/fine", 200),
+        ("POST", "/fine", 405),
+        ("GET", "/behind", 200),
+        ("POST", "/behind", 405),
+        ("GET", "/nowhere", 404),
+    ] {
+        for (origin, told) in [("https://app.example", 1), ("https://evil.example", 0)] {
+            let request = HttpRequest::builder().method(method).uri(path).header("origin", origin);
+            let request = request.header("access-control-request-method", "GET").body(Body::empty()).unwrap();
+            let response = app.clone().oneshot(request).await.unwrap();
+            let headers = response.headers();
+            assert_eq!(response.status().as_u16(), status, "{method} {path}");
+            assert_eq!(headers.get_all("access-control-allow-origin").iter().count(), told, "{method} {path}");
+            assert_eq!(headers.get_all(REQUEST_ID).iter().count(), 1, "{method} {path}");
+        }
+    }
+}

@@ -1,6 +1,13 @@
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use axum::{Router, routing::post};
 use http::Request as HttpRequest;
 use http_body_util::BodyExt;
+use hyper::body::Frame;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -27,17 +34,31 @@ struct Page {
     user: Option<String>,
 }
 
+/// A body of which nobody knows how much there is before it has come.
+struct Unannounced(Option<Bytes>);
+
+impl HttpBody for Unannounced {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
 fn app() -> Router {
     let pay = |Body(payment): Body<Payment>| async move {
         let names: Vec<_> = payment.tags.into_iter().map(|tag| tag.name).collect();
         format!("{} {}", payment.amount, names.join("+"))
     };
     let list = |Query(page): Query<Page>| async move { format!("{:?} {:?}", page.limit, page.user) };
+    let tip = |tip: Option<Body<Tag>>| async move { tip.map_or("none".to_owned(), |Body(tag)| tag.name) };
     let guarded = |Bearer(token): Bearer| async move { token.expose().to_owned() };
     rest::finish(
         Router::new()
             .route("/payments", post(pay).get(list))
             .route("/payments/{id}", post(|Path(id): Path<String>| async move { id }))
+            .route("/tips", post(tip))
             .route("/guarded", post(guarded)),
     )
 }
@@ -52,6 +73,24 @@ async fn send(request: http::request::Builder, body: impl Into<axum::body::Body>
 
 async fn pay(body: impl Into<axum::body::Body>) -> (u16, Value) {
     send(HttpRequest::post("/payments").header("content-type", "application/json; charset=utf-8"), body).await
+}
+
+#[tokio::test]
+async fn a_body_that_may_be_absent_is_none_or_has_to_fit() {
+    let tip = async |content_type: &str, body: &'static str| {
+        let body = axum::body::Body::new(Unannounced(Some(Bytes::from(body))));
+        send(HttpRequest::post("/tips").header("content-type", content_type), body).await
+    };
+    let json = "application/json";
+    assert_eq!(send(HttpRequest::post("/tips"), "").await, (200, json!("none")));
+    for (content_type, body, status) in
+        [(json, "", 200), ("text/plain", "", 200), (json, "{}", 422), (json, "null", 422), ("text/plain", "{}", 415)]
+    {
+        assert_eq!(tip(content_type, body).await.0, status, "{content_type} {body}");
+    }
+    assert_eq!(tip(json, r#"{"name":"a"}"#).await, (200, json!("a")));
+    let large = "x".repeat(BODY_LIMIT + 1);
+    assert_eq!(send(HttpRequest::post("/tips").header("content-type", json), large).await.0, 413);
 }
 
 #[tokio::test]
