@@ -1,5 +1,7 @@
 //! The store on Postgres.
 
+mod failure;
+
 use std::{collections::HashSet, str::FromStr, time::Duration};
 
 use async_trait::async_trait;
@@ -13,8 +15,9 @@ use sqlx::{
 };
 use time::OffsetDateTime;
 
+use self::failure::classify;
 use super::{
-    Draft, Kind, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
+    Draft, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
     outcomes, to_json,
 };
 
@@ -119,16 +122,6 @@ impl Store for PostgresStore {
 
     async fn close(&self) {
         self.pool.close().await;
-    }
-}
-
-/// SQLSTATE classes (PostgreSQL documentation, appendix A): what the values themselves are to blame for, what the
-/// schema is, and everything else, which may be over in a moment.
-fn classify(code: &str) -> Kind {
-    match code {
-        "42P01" | "42703" | "3F000" => Kind::Schema,
-        _ if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => Kind::Refused,
-        _ => Kind::Away,
     }
 }
 

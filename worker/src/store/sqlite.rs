@@ -3,6 +3,8 @@
 //! Lists cross into a statement as one JSON parameter, so that a statement's text, and with it its cached plan, does
 //! not depend on how many rows it has.
 
+mod failure;
+
 use std::{collections::HashSet, str::FromStr, time::Duration};
 
 use async_trait::async_trait;
@@ -16,8 +18,9 @@ use sqlx::{
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
+use self::failure::classify;
 use super::{
-    Draft, Kind, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
+    Draft, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
     outcomes, to_json,
 };
 
@@ -142,20 +145,6 @@ impl SqliteStore {
             transaction.commit().await
         };
         bounded(apply, classify).await
-    }
-}
-
-/// Extended result codes (sqlite.org/rescode.html); their low byte is the primary one.
-fn classify(code: &str) -> Kind {
-    const ERROR: i32 = 1;
-    const TOO_BIG: i32 = 18;
-    const CONSTRAINT: i32 = 19;
-    const MISMATCH: i32 = 20;
-    match code.parse::<i32>().map(|code| code & 0xff) {
-        // Our statements are constant: what SQLite can't make sense of in them is a table or column it lacks.
-        Ok(ERROR) => Kind::Schema,
-        Ok(TOO_BIG | CONSTRAINT | MISMATCH) => Kind::Refused,
-        _ => Kind::Away,
     }
 }
 
