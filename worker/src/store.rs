@@ -21,6 +21,7 @@ use std::{
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use signal_service::Secret;
+use sqlx::error::DatabaseError;
 use time::OffsetDateTime;
 
 use self::{inbox::Inbox, postgres::PostgresStore, rows::Rows, sqlite::SqliteStore};
@@ -100,12 +101,12 @@ pub enum Migration {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Can't be reached, or can't work at the moment. The same call may succeed later.
-    #[error("the database is away: {0}")]
+    #[error("the database can't be used at the moment: {0}")]
     Away(#[source] sqlx::Error),
     #[error("the database did not answer in time")]
     TimedOut,
-    /// Reached, but without the tables that the platform's core owns: a statement has met what is not there.
-    #[error("the database lacks a table or column of the platform's core: {0}")]
+    /// Reached, but its tables are not those of the platform's core: whoever changed them has to mend it.
+    #[error("the database's tables are not as the platform's core has them: {0}")]
     Schema(#[source] sqlx::Error),
     /// Reached, and compared with what Signal needs.
     #[error(transparent)]
@@ -113,8 +114,8 @@ pub enum StoreError {
     /// The database will never take these values. The text has a code and no values: it may be logged.
     #[error("the database refuses the row ({code})")]
     Refused { code: String },
-    /// Given up because the worker stops; only [`patient::Patient`] says so.
-    #[error("stopped while the database was away")]
+    /// Given up because the worker stops. What waits says so, [`patient::Patient`] for one, and never a store itself.
+    #[error("given up because the worker stops")]
     Stopped,
 }
 
@@ -195,8 +196,23 @@ fn to_json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("maps and lists with string keys have a JSON form")
 }
 
+/// Columns that Signal writes. The rest of a row is what the table's defaults make it.
+const WRITTEN_COLUMNS: [&str; 11] = [
+    "id",
+    "event_id",
+    "type",
+    "recipient_id",
+    "organizer_id",
+    "merchant_id",
+    "title",
+    "content",
+    "metadata",
+    "created_at",
+    "modified_at",
+];
+
 /// Bounds a call of the pipeline's.
-async fn bounded<T, F>(call: F, classify: fn(&str) -> Kind) -> Result<T, StoreError>
+async fn bounded<T, F>(call: F, classify: fn(&dyn DatabaseError) -> Kind) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
 {
@@ -204,7 +220,7 @@ where
 }
 
 /// Bounds a call, and sorts its failure into what can be done about it.
-async fn within<T, F>(time: Duration, call: F, classify: fn(&str) -> Kind) -> Result<T, StoreError>
+async fn within<T, F>(time: Duration, call: F, classify: fn(&dyn DatabaseError) -> Kind) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
 {
@@ -213,14 +229,32 @@ where
         Ok(Err(error)) => error,
         Err(_) => return Err(StoreError::TimedOut),
     };
-    let code = error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned());
-    Err(match code.as_deref().map_or(Kind::Away, classify) {
-        Kind::Away => StoreError::Away(error),
-        Kind::Schema => StoreError::Schema(error),
-        Kind::Refused => StoreError::Refused { code: code.unwrap_or_default() },
+    Err(match &error {
+        sqlx::Error::Database(database) => match classify(&**database) {
+            Kind::Away => StoreError::Away(error),
+            Kind::Schema => StoreError::Schema(error),
+            Kind::Refused => StoreError::Refused { code: name(&**database) },
+        },
+        // What another writer has put there is there to stay.
+        sqlx::Error::ColumnDecode { index, .. } => {
+            StoreError::Refused { code: format!("the column {index} of the row that is there can't be read") }
+        }
+        _ => StoreError::Away(error),
     })
 }
 
+/// The code, and the constraint if there is one: what says most without a value.
+fn name(error: &dyn DatabaseError) -> String {
+    let code = error.code().unwrap_or_default();
+    match error.constraint() {
+        Some(constraint) => format!("{code}, {constraint}"),
+        None => code.into_owned(),
+    }
+}
+
+/// What a failure says of the rows of the call. Only [`Kind::Refused`] makes dead letters of events: whatever may be over
+/// one day is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Away,
     Schema,

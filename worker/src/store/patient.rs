@@ -81,6 +81,11 @@ impl Patient {
                         self.pause(attempt, &unfit).await?;
                     }
                 },
+                // Compared, the database says it all, and in words for whoever has to mend it.
+                StoreError::Schema(_) => {
+                    let told = self.store.ping().await.err().unwrap_or(error);
+                    self.pause(attempt, &told).await?;
+                }
                 error => self.pause(attempt, &error).await?,
             }
             attempt += 1;

@@ -1,7 +1,9 @@
 //! The store on Postgres.
 
+mod failure;
 mod inbox;
 mod rows;
+mod schema;
 
 use std::{collections::HashSet, str::FromStr, time::Duration};
 
@@ -16,11 +18,9 @@ use sqlx::{
 };
 use time::OffsetDateTime;
 
-mod schema;
-
+use self::failure::classify;
 use super::{
-    Draft, Kind, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
-    find,
+    Draft, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded, find,
     inbox::{CONNECT_TIMEOUT, Turns},
     outcomes, to_json,
 };
@@ -161,16 +161,6 @@ impl PostgresStore {
         }
         transaction.commit().await?;
         Ok(verdict)
-    }
-}
-
-/// SQLSTATE classes (PostgreSQL documentation, appendix A): what the values themselves are to blame for, what the
-/// schema is, and everything else, which may be over in a moment.
-fn classify(code: &str) -> Kind {
-    match code {
-        "42P01" | "42703" | "3F000" => Kind::Schema,
-        _ if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) => Kind::Refused,
-        _ => Kind::Away,
     }
 }
 

@@ -3,8 +3,10 @@
 //! Lists cross into a statement as one JSON parameter, so that a statement's text, and with it its cached plan, does
 //! not depend on how many rows it has.
 
+mod failure;
 mod inbox;
 mod rows;
+mod schema;
 
 use std::{collections::HashSet, str::FromStr, time::Duration};
 
@@ -19,11 +21,10 @@ use sqlx::{
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
-mod schema;
-
+use self::failure::classify;
 use super::{
-    Draft, Kind, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded,
-    find, inbox::Turns, outcomes, to_json,
+    Draft, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded, find,
+    inbox::Turns, outcomes, to_json,
 };
 use crate::migrate::compare::{Unfit, Warning, compare};
 
@@ -180,20 +181,6 @@ impl SqliteStore {
         }
         transaction.commit().await?;
         Ok(verdict)
-    }
-}
-
-/// Extended result codes (sqlite.org/rescode.html); their low byte is the primary one.
-fn classify(code: &str) -> Kind {
-    const ERROR: i32 = 1;
-    const TOO_BIG: i32 = 18;
-    const CONSTRAINT: i32 = 19;
-    const MISMATCH: i32 = 20;
-    match code.parse::<i32>().map(|code| code & 0xff) {
-        // Our statements are constant: what SQLite can't make sense of in them is a table or column it lacks.
-        Ok(ERROR) => Kind::Schema,
-        Ok(TOO_BIG | CONSTRAINT | MISMATCH) => Kind::Refused,
-        _ => Kind::Away,
     }
 }
 
