@@ -16,8 +16,9 @@ use signal_service::{
 use signal_wire::snowflake::Snowflakes;
 
 use crate::{
-    config::{PipelineSettings, WorkerSettings},
+    config::{DeadLetterTopicError, PipelineSettings, WorkerSettings},
     consume::{self, Batches, ConsumeError, ConsumeSettings},
+    dead_letters::producer::DeadLetterTopic,
     metrics,
     persist::Persister,
     pipeline::Pipeline,
@@ -46,6 +47,8 @@ pub enum StartError {
     WorkerId,
     #[error(transparent)]
     Consume(#[from] ConsumeError),
+    #[error(transparent)]
+    DeadLetters(#[from] DeadLetterTopicError),
     #[error("SIGNAL_DATABASE_URL: {0}")]
     Database(#[from] OpenError),
     #[error("SIGNAL_REDIS_URL: {0}")]
@@ -64,18 +67,23 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError
     let publisher = Arc::new(Publisher::new(bus, health.component("backplane")));
     let database = health.component("database");
     let kafka = health.component("kafka");
+    let letters = health.component("dead_letters");
+    let letters = DeadLetterTopic::open(&consume, &settings.dead_letter_topic()?, letters, shutdown.token())?;
+    let dead_letters = Arc::new(letters);
     let pipeline = Pipeline {
         store: Arc::new(Patient::new(Arc::clone(&store), database.clone(), shutdown.token())),
         persister: Persister::new(ids),
         publisher: Arc::clone(&publisher),
         domains: settings.domains(),
         limits: Limits::DEFAULT,
+        dead_letters: Some(Arc::clone(&dead_letters) as _),
         broker_id,
     };
     let batches = consume::start(consume, kafka, shutdown.token(), shutdown.tasks())?;
     let stop = shutdown.token();
     shutdown.tasks().spawn(store::watch::watch(store, database, stop.clone()));
     shutdown.tasks().spawn(async move { publisher.watch(stop).await });
+    shutdown.tasks().spawn(async move { dead_letters.look().await });
     shutdown.tasks().spawn(supervise(tokio::spawn(work(pipeline, batches)), shutdown.clone()));
     Ok(())
 }
@@ -133,7 +141,15 @@ pub fn check(settings: &WorkerSettings) -> Result<(), StartError> {
     complete(settings)?;
     bus(settings)?;
     store(settings)?;
-    consume::check(&consume_settings(&settings.pipeline)?)?;
+    check_pipeline(&settings.pipeline)
+}
+
+/// Whether `start` could begin with these settings, whoever brings the parts.
+pub fn check_pipeline(settings: &PipelineSettings) -> Result<(), StartError> {
+    let consume = consume_settings(settings)?;
+    consume::check(&consume)?;
+    settings.dead_letter_topic()?;
+    DeadLetterTopic::check(&consume)?;
     Ok(())
 }
 

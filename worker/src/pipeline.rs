@@ -1,5 +1,5 @@
-//! The order of the steps: decode, resolve, compose, persist, publish. Nothing else orders them, and what it is fed
-//! from does not matter here.
+//! The order of the steps: decode, resolve, compose, persist, publish, and what is left over into dead letters. Nothing
+//! else orders them, and what it is fed from does not matter here.
 //!
 //! A batch is one transaction as long as it has at most [`CHUNK`] rows. A larger audience is written and pushed in
 //! chunks of that size, each in a transaction of its own: a crash in between leaves rows that the redelivered batch
@@ -7,42 +7,22 @@
 
 use std::{sync::Arc, time::Instant};
 
-use signal_wire::activity::{ActivityEvent, Malformed};
+use signal_wire::activity::ActivityEvent;
 
 use crate::{
-    compose::{self, ComposeError},
+    compose,
+    dead_letters::{DeadLetters, Stopped},
     metrics,
     persist::{Copy, Persisted, Persister},
     publish::{Publisher, Push},
     record::{Position, Record},
+    rejection::{Rejected, Rejection},
     resolve::{self, Audience, Directory, Domains, Limits, Recipients},
     store::{Draft, Store, StoreError},
 };
 
 /// Rows of one transaction. Also bounds what of an audience is in memory.
 pub const CHUNK: usize = 4096;
-
-/// Why a record was set aside.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    #[error(transparent)]
-    Malformed(#[from] Malformed),
-    #[error(transparent)]
-    Compose(#[from] ComposeError),
-    #[error("the database refuses it ({code})")]
-    Refused { code: String },
-}
-
-impl Rejection {
-    /// The label under which it is counted.
-    pub const fn label(&self) -> &'static str {
-        match self {
-            Self::Malformed(malformed) => malformed.label(),
-            Self::Compose(error) => error.label(),
-            Self::Refused { .. } => "refused_by_database",
-        }
-    }
-}
 
 /// What became of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,13 +31,6 @@ pub struct Summary {
     pub existing: u64,
     pub deleted: u64,
     pub rejected: Vec<Rejected>,
-}
-
-/// A record that was set aside, as it came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    pub record: Record,
-    pub rejection: Rejection,
 }
 
 /// What the steps work with.
@@ -69,6 +42,8 @@ pub struct Pipeline {
     pub publisher: Arc<Publisher>,
     pub domains: Domains,
     pub limits: Limits,
+    /// Where rejected records are kept; without, they are only told of.
+    pub dead_letters: Option<Arc<dyn DeadLetters>>,
     /// Which broker positions are of, where offsets alone do not tell.
     pub broker_id: Option<String>,
 }
@@ -82,22 +57,16 @@ struct Batch {
 }
 
 impl Pipeline {
-    /// Takes a batch through all steps. When this returns `Ok` every record was either persisted or rejected, and its
-    /// offset may be committed; after a failure the same batch may be processed again.
+    /// Takes a batch through all steps. When this returns `Ok` every record was either persisted or is kept as a dead
+    /// letter, and its offset may be committed; after a failure the same batch may be processed again.
     pub async fn process(&self, records: Vec<Record>) -> Result<Summary, StoreError> {
         let started = Instant::now();
         let count = records.len();
         let mut summary = Summary::default();
-        let batch = self.decode(records, &mut summary);
-        let directory = timed("resolve", resolve::resolve(&*self.store, &batch.audiences, self.limits)).await?;
+        let mut batch = self.decode(records, &mut summary);
+        let directory = timed("resolve", self.resolve(&mut batch, &mut summary)).await?;
         self.deliver(&batch, &directory, &mut summary).await?;
-        for Rejected { record: Record { position, .. }, rejection } in &summary.rejected {
-            metrics::rejected(rejection.label());
-            tracing::warn!(
-                topic = &*position.topic, partition = position.partition, offset = position.offset,
-                reason = rejection.label(), detail = %rejection, "record rejected"
-            );
-        }
+        self.set_aside(&summary.rejected).await?;
         metrics::rows("inserted", summary.inserted);
         metrics::rows("existing", summary.existing);
         metrics::rows("deleted", summary.deleted);
@@ -130,6 +99,30 @@ impl Pipeline {
     /// The idempotency key of an event that brings none.
     fn key(&self, position: &Position) -> String {
         self.broker_id.as_ref().map_or_else(|| position.to_string(), |broker| format!("{broker}/{position}"))
+    }
+
+    /// Looks up the scopes of the batch. Records whose scope the database can't be asked for leave it.
+    async fn resolve(&self, batch: &mut Batch, summary: &mut Summary) -> Result<Directory, StoreError> {
+        let resolve = async |audiences: &[Audience]| resolve::resolve(&*self.store, audiences, self.limits).await;
+        match resolve(&batch.audiences).await {
+            Err(StoreError::Refused { .. }) => {}
+            result => return result,
+        }
+        let whole = std::mem::take(batch);
+        for ((draft, audience), record) in whole.drafts.into_iter().zip(whole.audiences).zip(whole.records) {
+            match resolve(std::slice::from_ref(&audience)).await {
+                Err(StoreError::Refused { code }) => {
+                    summary.rejected.push(Rejected { record, rejection: Rejection::Refused { code } });
+                }
+                result => {
+                    result?;
+                    batch.drafts.push(draft);
+                    batch.audiences.push(audience);
+                    batch.records.push(record);
+                }
+            }
+        }
+        resolve(&batch.audiences).await
     }
 
     async fn deliver(&self, batch: &Batch, directory: &Directory, summary: &mut Summary) -> Result<(), StoreError> {
@@ -184,6 +177,23 @@ impl Pipeline {
             }
         }
         Ok(pushes)
+    }
+
+    /// Tells of the rejected records, and returns when they are kept.
+    async fn set_aside(&self, rejected: &[Rejected]) -> Result<(), StoreError> {
+        for Rejected { record: Record { position, .. }, rejection } in rejected {
+            metrics::rejected(rejection.label());
+            tracing::warn!(
+                topic = &*position.topic, partition = position.partition, offset = position.offset,
+                reason = rejection.label(), detail = %rejection, "record rejected"
+            );
+        }
+        match &self.dead_letters {
+            Some(dead_letters) if !rejected.is_empty() => {
+                timed("dead_letters", dead_letters.keep(rejected)).await.map_err(|Stopped| StoreError::Stopped)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

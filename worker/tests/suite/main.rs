@@ -4,10 +4,12 @@
 mod binary;
 mod bus;
 mod consume;
+mod dead_letters;
 mod fixture;
 mod interposed;
 mod kafka;
 mod pipeline;
 mod publish;
 mod range;
+mod set_aside;
 mod store;

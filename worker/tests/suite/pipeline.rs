@@ -22,13 +22,13 @@ use crate::{
     interposed::Interposed,
 };
 
-struct Bench {
-    bus: Arc<TestBus>,
-    pipeline: Pipeline,
+pub(crate) struct Bench {
+    pub(crate) bus: Arc<TestBus>,
+    pub(crate) pipeline: Pipeline,
 }
 
 impl Bench {
-    fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         let bus = TestBus::new();
         let publisher = Publisher::new(Arc::clone(&bus) as _, Health::new().component("backplane"));
         let pipeline = Pipeline {
@@ -37,6 +37,7 @@ impl Bench {
             publisher: Arc::new(publisher),
             domains: Domains { organizer: "Organizer_{id}".into(), merchant: "Merchant_{id}".into() },
             limits: Limits::DEFAULT,
+            dead_letters: None,
             broker_id: None,
         };
         Self { bus, pipeline }
@@ -47,7 +48,7 @@ impl Bench {
     }
 }
 
-fn records(values: &[Value]) -> Vec<Record> {
+pub(crate) fn records(values: &[Value]) -> Vec<Record> {
     let record = |(offset, value): (usize, &Value)| Record {
         position: Position { topic: "topic".into(), partition: 3, offset: offset as i64 },
         key: None,
@@ -68,7 +69,7 @@ fn payment(id: &str, scope: Value) -> Value {
     event
 }
 
-fn to_users(id: &str, users: &[&str]) -> Value {
+pub(crate) fn to_users(id: &str, users: &[&str]) -> Value {
     payment(id, json!({ "userIds": users }))
 }
 
@@ -284,6 +285,25 @@ async fn only_the_event_that_the_database_refuses_stays_behind() {
         summary.rejected.iter().map(|one| (one.record.position.offset, one.rejection.label())).collect();
     assert_eq!(rejected, [(1, "refused_by_database")]);
     assert_eq!(bench.bus.pushes(), pairs(&[("ann", "evt-1"), ("ann", "evt-2"), ("bob", "evt-2")]));
+}
+
+#[tokio::test]
+async fn only_the_event_whose_scope_cannot_be_looked_up_stays_behind() {
+    let fixture = Fixture::sqlite().await;
+    fixture.join("Merchant_m1", ["ann".into()]).await;
+    let store = Arc::new(Interposed::new(Arc::clone(&fixture.store)));
+    store.refuse_scope("Merchant_\u{1f600}");
+    let bench = Bench::new(store);
+    let batch = [
+        payment("evt-1", json!({ "merchantId": "m1" })),
+        payment("bad", json!({ "merchantId": "\u{1f600}" })),
+        to_users("evt-2", &["bob"]),
+    ];
+    let summary = bench.process(&batch).await;
+    let rejected: Vec<_> =
+        summary.rejected.iter().map(|one| (one.record.position.offset, one.rejection.to_string())).collect();
+    assert_eq!(rejected, [(1, "the database refuses it (22P05)".to_owned())]);
+    assert_eq!(bench.bus.pushes(), pairs(&[("ann", "evt-1"), ("bob", "evt-2")]));
 }
 
 #[tokio::test]
