@@ -17,7 +17,7 @@ use signal_service::{
 };
 use signal_worker::{
     config::PipelineSettings,
-    consume::{self, OffsetReset},
+    consume::OffsetReset,
     store::{self, Migration, OpenError, Store, StoreError},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -38,9 +38,6 @@ use crate::{
 };
 
 const DATABASE_FILE: &str = "signal.db";
-
-/// Where a record goes that cannot be handled; made beforehand, because the embedded broker makes no topic by itself.
-const DEAD_LETTERS: &str = ".DLQ";
 
 /// The embedded broker answers a fetch that finds nothing only when its wait is over, whatever comes meanwhile: the
 /// wait is what a payment takes to be seen.
@@ -198,8 +195,7 @@ pub fn check(settings: &Settings) -> Result<(), StartError> {
     let mut pipeline = settings.pipeline.clone();
     // Where the broker is embedded: nobody has to be there.
     pipeline.kafka_brokers.get_or_insert_with(|| "127.0.0.1:1".to_owned());
-    let consume = pipeline.consume().expect("brokers have just been set");
-    consume::check(&consume).map_err(signal_worker::app::StartError::from)?;
+    signal_worker::app::check_pipeline(&pipeline)?;
     payments(&pipeline, pipeline.kafka_properties.as_ref(), CancellationToken::new(), TaskTracker::new())?;
     Ok(())
 }
@@ -268,8 +264,9 @@ async fn broker(
         say("broker", brokers);
         return Ok((None, pipeline));
     }
-    let topic = pipeline.kafka_topic.as_str();
-    let broker = EmbeddedBroker::start(vec![topic.to_owned(), format!("{topic}{DEAD_LETTERS}")]).await?;
+    let dead_letters = pipeline.dead_letter_topic().map_err(signal_worker::app::StartError::from)?;
+    let topics = [&pipeline.kafka_topic, &dead_letters].map(|topic| topic.as_str().to_owned());
+    let broker = EmbeddedBroker::start(topics.into()).await?;
     pipeline.kafka_brokers = Some(broker.bootstrap_servers().to_owned());
     // It begins empty: a payment that is faster than the consumer's first assignment must not be skipped.
     pipeline.kafka_offset_reset = OffsetReset::Earliest;

@@ -17,11 +17,12 @@ use signal_wire::snowflake::Snowflakes;
 use uuid::Uuid;
 
 use crate::{
-    config::{ExplainArgs, PipelineSettings, WorkerSettings},
+    config::{DeadLetterTopicError, ExplainArgs, PipelineSettings, WorkerSettings},
     consume::{
         self, Batches, ConsumeError, ConsumeSettings,
         range::{RangeError, Topic},
     },
+    dead_letters::producer::DeadLetterTopic,
     explain::{self, ExplainError, Facts, Question, Sources},
     journal::{self, Journal},
     metrics,
@@ -53,6 +54,8 @@ pub enum StartError {
     WorkerId,
     #[error(transparent)]
     Consume(#[from] ConsumeError),
+    #[error(transparent)]
+    DeadLetters(#[from] DeadLetterTopicError),
     #[error("SIGNAL_DATABASE_URL: {0}")]
     Database(#[from] OpenError),
     #[error("SIGNAL_REDIS_URL: {0}")]
@@ -84,6 +87,9 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError
     let database = health.component("database");
     let kafka = health.component("kafka");
     let patient = Arc::new(Patient::new(store, database.clone(), shutdown.token()));
+    let letters = health.component("dead_letters");
+    let letters = DeadLetterTopic::open(&consume, &settings.dead_letter_topic()?, letters, shutdown.token())?;
+    let dead_letters = Arc::new(letters);
     let pipeline = Pipeline {
         store: Arc::clone(&patient) as _,
         persister: Persister::new(ids),
@@ -91,6 +97,7 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError
         domains: settings.domains(),
         limits: Limits::DEFAULT,
         journal: Arc::clone(&journal),
+        dead_letters: Some(Arc::clone(&dead_letters) as _),
         broker_id,
         selection: Selection::default(),
         occasion: Occasion::News,
@@ -100,6 +107,7 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError
     shutdown.tasks().spawn(journal::answer::answer(journal, bus, Uuid::new_v4(), stop.clone()));
     shutdown.tasks().spawn(store::watch::watch(patient, database, stop.clone()));
     shutdown.tasks().spawn(async move { publisher.watch(stop).await });
+    shutdown.tasks().spawn(async move { dead_letters.look().await });
     shutdown.tasks().spawn(supervise(tokio::spawn(work(pipeline, batches)), shutdown.clone()));
     Ok(())
 }
@@ -158,7 +166,15 @@ pub fn check(settings: &WorkerSettings) -> Result<(), StartError> {
     complete(settings)?;
     bus(settings)?;
     store(settings)?;
-    consume::check(&consume_settings(&settings.pipeline)?)?;
+    check_pipeline(&settings.pipeline)
+}
+
+/// Whether `start` could begin with these settings, whoever brings the parts.
+pub fn check_pipeline(settings: &PipelineSettings) -> Result<(), StartError> {
+    let consume = consume_settings(settings)?;
+    consume::check(&consume)?;
+    settings.dead_letter_topic()?;
+    DeadLetterTopic::check(&consume)?;
     Ok(())
 }
 
@@ -168,7 +184,7 @@ pub async fn explain(settings: &WorkerSettings, args: &ExplainArgs) -> Result<Fa
     let database = store(settings)?;
     let sources = Sources {
         topic: Topic::open(&consume, &consume.topic)?,
-        dead_letters: Topic::open(&consume, &format!("{}.DLQ", consume.topic.as_str()).parse().expect("a name"))?,
+        dead_letters: Topic::open(&consume, &settings.pipeline.dead_letter_topic().map_err(StartError::from)?)?,
         group: consume.group.clone(),
         database: Arc::clone(&database),
         domains: settings.pipeline.domains(),

@@ -16,6 +16,9 @@ use crate::{
     resolve::{Domains, ID},
 };
 
+/// What the topic of dead letters has behind the topic's name, unless it is named.
+const DEAD_LETTERS: &str = ".DLQ";
+
 /// Turns activity events from Kafka into rows and pushes.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "signal-worker", version)]
@@ -98,6 +101,10 @@ pub struct PipelineSettings {
     #[arg(long, env = "SIGNAL_KAFKA_TOPIC", value_name = "TOPIC", default_value = TOPIC)]
     pub kafka_topic: TopicName,
 
+    /// The topic that records go to which can't be handled. [default: the topic's name and `.DLQ`]
+    #[arg(long, env = "SIGNAL_KAFKA_DEAD_LETTER_TOPIC", value_name = "TOPIC")]
+    pub kafka_dead_letter_topic: Option<TopicName>,
+
     /// The consumer group, which all workers share.
     #[arg(long, env = "SIGNAL_KAFKA_GROUP", value_name = "GROUP", default_value = "signal", value_parser = not_empty)]
     pub kafka_group: String,
@@ -149,9 +156,32 @@ impl PipelineSettings {
         })
     }
 
+    /// Where dead letters go, which is never where they come from.
+    ///
+    /// # Errors
+    /// If it is, or if the topic's name is too long to have another behind it.
+    pub fn dead_letter_topic(&self) -> Result<TopicName, DeadLetterTopicError> {
+        let topic = self.kafka_topic.as_str();
+        let dead_letters = match &self.kafka_dead_letter_topic {
+            Some(name) => name.clone(),
+            None => format!("{topic}{DEAD_LETTERS}").parse().map_err(|_| DeadLetterTopicError::TooLong)?,
+        };
+        if dead_letters == self.kafka_topic { Err(DeadLetterTopicError::Same) } else { Ok(dead_letters) }
+    }
+
     pub fn domains(&self) -> Domains {
         Domains { organizer: self.organizer_domain.clone(), merchant: self.merchant_domain.clone() }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeadLetterTopicError {
+    #[error("SIGNAL_KAFKA_DEAD_LETTER_TOPIC is SIGNAL_KAFKA_TOPIC: a dead letter would come back at once")]
+    Same,
+    #[error(
+        "SIGNAL_KAFKA_DEAD_LETTER_TOPIC is not set, and with {DEAD_LETTERS} behind it SIGNAL_KAFKA_TOPIC is too long"
+    )]
+    TooLong,
 }
 
 fn not_empty(text: &str) -> Result<String, String> {
@@ -212,9 +242,26 @@ mod tests {
     }
 
     #[test]
+    fn dead_letters_have_a_topic_of_their_own() {
+        let topic = |variables: &[_]| {
+            let named = cli(&[], variables).unwrap().settings.pipeline.dead_letter_topic();
+            named.map(|topic| topic.as_str().to_owned())
+        };
+        assert_eq!(topic(&[]), Ok("SIGNAL_ACTIVITY_NOTIFICATION.DLQ".to_owned()));
+        assert_eq!(topic(&[("SIGNAL_KAFKA_TOPIC", "a")]), Ok("a.DLQ".to_owned()));
+        let named = ("SIGNAL_KAFKA_DEAD_LETTER_TOPIC", "b");
+        assert_eq!(topic(&[("SIGNAL_KAFKA_TOPIC", "a"), named]), Ok("b".to_owned()));
+        assert_eq!(topic(&[("SIGNAL_KAFKA_TOPIC", "b"), named]), Err(DeadLetterTopicError::Same));
+        let long = "x".repeat(246);
+        assert_eq!(topic(&[("SIGNAL_KAFKA_TOPIC", &long)]), Err(DeadLetterTopicError::TooLong));
+        assert_eq!(topic(&[("SIGNAL_KAFKA_TOPIC", &long), named]), Ok("b".to_owned()));
+    }
+
+    #[test]
     fn names_the_variable_that_is_wrong() {
         for (name, value) in [
             ("SIGNAL_KAFKA_TOPIC", "^.*"),
+            ("SIGNAL_KAFKA_DEAD_LETTER_TOPIC", "a b"),
             ("SIGNAL_KAFKA_OFFSET_RESET", "newest"),
             ("SIGNAL_BATCH_SIZE", "0"),
             ("SIGNAL_BATCH_WAIT", "50"),

@@ -6,6 +6,7 @@
 //! under load batches fill by themselves.
 
 mod group;
+mod log;
 mod message;
 mod offsets;
 mod poll;
@@ -20,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::properties::PropertiesError;
+pub(crate) use self::{log::log, properties::producer_config};
 use crate::record::Record;
 
 /// Where a group begins that has never committed.
@@ -142,7 +144,7 @@ pub fn start(
 }
 
 /// librdkafka's words, but for a property's value, which may be a password.
-fn refused(error: &KafkaError) -> ConsumeError {
+pub(crate) fn refused(error: &KafkaError) -> ConsumeError {
     ConsumeError::Client(match error {
         KafkaError::ClientConfig(_, _, name, _) => format!("`{name}` has no such value, or is not a property"),
         error => error.to_string(),

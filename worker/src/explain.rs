@@ -4,7 +4,6 @@
 //! reads from Kafka and the database.
 
 mod ask;
-mod letter;
 mod people;
 mod report;
 mod search;
@@ -19,7 +18,8 @@ use self::search::{Found, Where};
 pub use self::{ask::AskError, people::People, report::Report};
 use crate::{
     consume::range::{RangeError, Topic},
-    record::Record,
+    dead_letters::letter::Letter,
+    record::{Position, Record},
     resolve::Domains,
     store::{
         Database, StoreError,
@@ -78,7 +78,7 @@ pub struct Facts {
     pub records: Vec<(Record, Progress)>,
     pub looked_at: u64,
     /// `None` where there is no such topic.
-    pub dead_letters: Option<Vec<Record>>,
+    pub dead_letters: Option<Vec<Letter>>,
     pub counts: EventCounts,
     pub rows: Vec<EventRow>,
     /// Whom the first record that can be read is for, as of now.
@@ -135,15 +135,17 @@ pub async fn explain(question: &Question, sources: &Sources) -> Result<Facts, Ex
 }
 
 /// Those of the event itself and those of its records, which may not say whose they are.
-async fn dead_letters(topic: &Topic, event: &str, records: &[(Record, Progress)]) -> Result<Vec<Record>, RangeError> {
+async fn dead_letters(topic: &Topic, event: &str, records: &[(Record, Progress)]) -> Result<Vec<Letter>, RangeError> {
+    let is_meant = |letter: &Letter| {
+        let is_of_record = |origin: &Position| {
+            origin.to_string() == event || records.iter().any(|(record, _)| record.position == *origin)
+        };
+        letter.origin.as_ref().is_some_and(is_of_record) || search::is_of(&letter.record, event)
+    };
     let mut found = Vec::new();
     let mut letters = topic.read(&topic.whole().await?)?;
     while let Some(batch) = letters.next().await? {
-        found.extend(batch.into_iter().filter(|letter| {
-            let origin = letter::origin(letter);
-            let is_of_record = records.iter().any(|(record, _)| origin.as_ref() == Some(&record.position));
-            is_of_record || origin.is_some_and(|origin| origin.to_string() == event) || search::is_of(letter, event)
-        }));
+        found.extend(batch.into_iter().map(Letter::read).filter(is_meant));
     }
     Ok(found)
 }

@@ -1,12 +1,14 @@
 //! The worker: activity events from Kafka become rows and pushes.
 //!
-//! The files are the route of a record: [`consume`], [`selection`], [`resolve`], [`compose`], [`persist`], [`publish`].
-//! [`pipeline`] puts them in order, [`app`] wires them, [`store`] is all that knows SQL.
+//! The files are the route of a record: [`consume`], [`selection`], [`resolve`], [`compose`], [`persist`], [`publish`], or
+//! for one that can't be handled [`dead_letters`]. [`pipeline`] puts them in order, [`app`] wires them, [`store`] is all
+//! that knows SQL.
 
 pub mod app;
 pub mod compose;
 pub mod config;
 pub mod consume;
+pub mod dead_letters;
 pub mod explain;
 pub mod journal;
 pub mod metrics;
@@ -15,6 +17,7 @@ pub mod persist;
 pub mod pipeline;
 pub mod publish;
 pub mod record;
+pub mod rejection;
 pub mod render;
 pub mod resolve;
 pub mod selection;

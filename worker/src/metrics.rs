@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use crate::pipeline::Rejection;
+use crate::rejection::Rejection;
 
 const RECORDS: &str = "signal_worker_records_total";
 const REJECTED: &str = "signal_worker_records_rejected_total";
+const DEAD_LETTERS: &str = "signal_worker_dead_letters_total";
+const DEAD_LETTERS_INCOMPLETE: &str = "signal_worker_dead_letters_incomplete_total";
+const DEAD_LETTER_RETRIES: &str = "signal_worker_dead_letter_retries_total";
 const ROWS: &str = "signal_worker_rows_total";
 const ID_COLLISIONS: &str = "signal_worker_id_collisions_total";
 const PUSHES: &str = "signal_worker_pushes_total";
@@ -26,6 +29,15 @@ const LAG: &str = "signal_worker_kafka_lag_records";
 pub fn describe() {
     describe_counter!(RECORDS, "Records that the pipeline has finished with.");
     describe_counter!(REJECTED, "Records that can't be handled, by reason.");
+    describe_counter!(DEAD_LETTERS, "Dead letters that the broker has acknowledged, by reason.");
+    describe_counter!(
+        DEAD_LETTERS_INCOMPLETE,
+        "Those of them that were too large for their topic, by what was left out."
+    );
+    describe_counter!(
+        DEAD_LETTER_RETRIES,
+        "Times that dead letters were sent again because their topic did not take them."
+    );
     describe_counter!(ROWS, "Rows by outcome: inserted, existing, deleted by their person before, refused.");
     describe_counter!(ID_COLLISIONS, "Ids that another replica had taken; each was replaced.");
     describe_counter!(PUSHES, "Pushes by outcome: sent, missed.");
@@ -70,6 +82,18 @@ pub fn step(step: &'static str, took: Duration) {
 
 pub fn rejected(reason: &'static str) {
     counter!(REJECTED, "reason" => reason).increment(1);
+}
+
+pub fn dead_letter(reason: &'static str) {
+    counter!(DEAD_LETTERS, "reason" => reason).increment(1);
+}
+
+pub fn dead_letter_incomplete(left_out: &'static str) {
+    counter!(DEAD_LETTERS_INCOMPLETE, "left_out" => left_out).increment(1);
+}
+
+pub fn dead_letter_retry() {
+    counter!(DEAD_LETTER_RETRIES).increment(1);
 }
 
 pub fn rows(outcome: &'static str, count: u64) {

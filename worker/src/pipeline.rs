@@ -1,5 +1,5 @@
-//! The order of the steps: decode, select, resolve, compose, persist, publish. Nothing else orders them, and what it is
-//! fed from does not matter here.
+//! The order of the steps: decode, select, resolve, compose, persist, publish, and what is left over into dead letters.
+//! Nothing else orders them, and what it is fed from does not matter here.
 //!
 //! A batch is one transaction as long as it has at most [`CHUNK`] rows. A larger audience is written and pushed in
 //! chunks of that size, each in a transaction of its own: a crash in between leaves rows that the redelivered batch
@@ -7,19 +7,18 @@
 
 use std::{sync::Arc, time::Instant};
 
-use signal_wire::{
-    activity::{ActivityEvent, Malformed},
-    journal::Entry,
-};
+use signal_wire::{activity::ActivityEvent, journal::Entry};
 use time::OffsetDateTime;
 
 use crate::{
-    compose::{self, ComposeError},
+    compose,
+    dead_letters::{DeadLetters, Stopped},
     journal::Journal,
     metrics,
     persist::{Copy, Persisted, Persister},
     publish::{Drafted, Publisher, Push, PushedRow, Tallies},
     record::{Position, Record},
+    rejection::{Rejected, Rejection},
     resolve::{self, Audience, Directory, Domains, Limits, Recipients},
     selection::Selection,
     store::{Draft, Store, StoreError},
@@ -28,44 +27,6 @@ use crate::{
 
 /// Rows of one transaction. Also bounds what of an audience is in memory.
 pub const CHUNK: usize = 4096;
-
-/// Why a record was set aside.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    #[error(transparent)]
-    Malformed(#[from] Malformed),
-    #[error(transparent)]
-    Compose(#[from] ComposeError),
-    #[error("the database refuses it ({code})")]
-    Refused { code: String },
-}
-
-impl Rejection {
-    /// All labels that there are.
-    pub const LABELS: [&str; 12] = [
-        "empty",
-        "too_large",
-        "not_json",
-        "not_an_object",
-        "missing_field",
-        "invalid_field",
-        "nul_character",
-        "no_scope",
-        "unknown_type",
-        "missing_data",
-        "invalid_data",
-        "refused_by_database",
-    ];
-
-    /// The label under which it is counted.
-    pub const fn label(&self) -> &'static str {
-        match self {
-            Self::Malformed(malformed) => malformed.label(),
-            Self::Compose(error) => error.label(),
-            Self::Refused { .. } => "refused_by_database",
-        }
-    }
-}
 
 /// What became of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,13 +40,6 @@ pub struct Summary {
     pub sent: u64,
     pub missed: u64,
     pub rejected: Vec<Rejected>,
-}
-
-/// A record that was set aside, as it came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    pub record: Record,
-    pub rejection: Rejection,
 }
 
 /// What a batch is to people.
@@ -111,6 +65,8 @@ pub struct Pipeline {
     pub limits: Limits,
     /// Is told what became of each event.
     pub journal: Arc<Journal>,
+    /// Where rejected records are kept; without, they are only told of.
+    pub dead_letters: Option<Arc<dyn DeadLetters>>,
     /// Which broker positions are of, where offsets alone do not tell.
     pub broker_id: Option<String>,
     pub selection: Selection,
@@ -128,6 +84,17 @@ struct Batch {
     traceparents: Vec<Option<String>>,
 }
 
+impl Batch {
+    /// Takes out a record that is set aside before anything is written of it.
+    fn remove(&mut self, at: usize, rejection: &Rejection) -> Record {
+        self.drafts.remove(at);
+        self.audiences.remove(at);
+        self.traceparents.remove(at);
+        self.traces.remove(at).rejected(rejection.label());
+        self.records.remove(at)
+    }
+}
+
 /// What has become of a batch so far.
 #[derive(Default)]
 struct Progress {
@@ -139,27 +106,20 @@ struct Progress {
 }
 
 impl Pipeline {
-    /// Takes a batch through all steps. When this returns `Ok` every record was either persisted or rejected, and its
-    /// offset may be committed; after a failure the same batch may be processed again.
+    /// Takes a batch through all steps. When this returns `Ok` every record was either persisted or is kept as a dead
+    /// letter, and its offset may be committed; after a failure the same batch may be processed again.
     pub async fn process(&self, records: Vec<Record>) -> Result<Summary, StoreError> {
         let started = Instant::now();
         let count = records.len();
         let mut progress = Progress::default();
-        let batch = self.decode(records, &mut progress);
+        let mut batch = self.decode(records, &mut progress);
         metrics::step("compose", started.elapsed());
-        let resolve = resolve::resolve(&*self.store, &batch.audiences, self.limits);
-        let directory = timed("resolve", &batch.traces, resolve).await?;
+        let directory = self.resolve(&mut batch, &mut progress).await?;
         self.deliver(&batch, &directory, &mut progress).await?;
+        self.set_aside(&progress.summary.rejected).await?;
         let Progress { summary, entries, unread } = progress;
         let now = OffsetDateTime::now_utc();
         self.journal.write(unread.into_iter().chain(entries).map(|entry| Entry { at: now, ..entry }));
-        for Rejected { record: Record { position, .. }, rejection } in &summary.rejected {
-            metrics::rejected(rejection.label());
-            tracing::warn!(
-                topic = &*position.topic, partition = position.partition, offset = position.offset,
-                reason = rejection.label(), detail = %rejection, "record rejected"
-            );
-        }
         metrics::rows("inserted", summary.inserted);
         metrics::rows("existing", summary.existing);
         metrics::rows("deleted", summary.deleted);
@@ -207,6 +167,30 @@ impl Pipeline {
     /// The idempotency key of an event that brings none.
     fn key(&self, position: &Position) -> String {
         self.broker_id.as_ref().map_or_else(|| position.to_string(), |broker| format!("{broker}/{position}"))
+    }
+
+    /// Looks up the scopes of the batch. Records whose scope the database can't be asked for leave it.
+    async fn resolve(&self, batch: &mut Batch, progress: &mut Progress) -> Result<Directory, StoreError> {
+        let resolve = async |audiences: &[Audience], traces: &[Trace]| {
+            timed("resolve", traces, resolve::resolve(&*self.store, audiences, self.limits)).await
+        };
+        match resolve(&batch.audiences, &batch.traces).await {
+            Err(StoreError::Refused { .. }) => {}
+            result => return result,
+        }
+        let mut refused = Vec::new();
+        for (at, audience) in batch.audiences.iter().enumerate() {
+            match resolve(std::slice::from_ref(audience), &[]).await {
+                Err(StoreError::Refused { code }) => refused.push((at, Rejection::Refused { code })),
+                result => drop(result?),
+            }
+        }
+        for (at, rejection) in refused.into_iter().rev() {
+            let entry = progress.entries.remove(at);
+            progress.unread.push(Entry { rejected: Some(rejection.to_string()), ..entry });
+            progress.summary.rejected.push(Rejected { record: batch.remove(at, &rejection), rejection });
+        }
+        resolve(&batch.audiences, &batch.traces).await
     }
 
     async fn deliver(&self, batch: &Batch, directory: &Directory, progress: &mut Progress) -> Result<(), StoreError> {
@@ -296,6 +280,23 @@ impl Pipeline {
             entry.missed += tally.missed;
             progress.summary.sent += tally.sent;
             progress.summary.missed += tally.missed;
+        }
+    }
+
+    /// Tells of the rejected records, and returns when they are kept.
+    async fn set_aside(&self, rejected: &[Rejected]) -> Result<(), StoreError> {
+        for Rejected { record: Record { position, .. }, rejection } in rejected {
+            metrics::rejected(rejection.label());
+            tracing::warn!(
+                topic = &*position.topic, partition = position.partition, offset = position.offset,
+                reason = rejection.label(), detail = %rejection, "record rejected"
+            );
+        }
+        match &self.dead_letters {
+            Some(dead_letters) if !rejected.is_empty() => {
+                timed("dead_letters", &[], dead_letters.keep(rejected)).await.map_err(|Stopped| StoreError::Stopped)
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! kcat: a Kafka client that shares no code with Signal's wiring.
 
-use std::{fs, process::Command};
+use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt, process::Command};
+
+use serde_json::Value;
 
 use crate::{
     Server,
@@ -8,33 +10,68 @@ use crate::{
     scratch_dir,
 };
 
-/// One record to produce.
-#[derive(Debug, Clone, Default)]
+/// One record to produce. Keys and headers may be any bytes but U+0000, values any at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
-    key: Option<String>,
-    headers: Vec<(String, String)>,
+    key: Option<Vec<u8>>,
+    headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     partition: Option<u32>,
-    value: Vec<u8>,
+    value: Option<Vec<u8>>,
 }
 
 impl Record {
     pub fn new(value: impl Into<Vec<u8>>) -> Record {
-        Record { value: value.into(), ..Record::default() }
+        Record { value: Some(value.into()), ..Record::default() }
     }
 
-    pub fn key(mut self, key: &str) -> Record {
-        self.key = Some(key.to_owned());
+    pub fn tombstone() -> Record {
+        Record::default()
+    }
+
+    pub fn key(mut self, key: impl Into<Vec<u8>>) -> Record {
+        self.key = Some(key.into());
         self
     }
 
-    pub fn header(mut self, name: &str, value: &str) -> Record {
-        self.headers.push((name.to_owned(), value.to_owned()));
+    pub fn header(mut self, name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Record {
+        self.headers.push((name.into(), Some(value.into())));
+        self
+    }
+
+    pub fn header_without_value(mut self, name: impl Into<Vec<u8>>) -> Record {
+        self.headers.push((name.into(), None));
         self
     }
 
     pub fn partition(mut self, partition: u32) -> Record {
         self.partition = Some(partition);
         self
+    }
+}
+
+/// One record as a topic holds it, to the byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumed {
+    pub partition: i64,
+    pub offset: i64,
+    /// Unix time in milliseconds.
+    pub timestamp: i64,
+    pub key: Option<Vec<u8>>,
+    /// In their order.
+    pub headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub value: Option<Vec<u8>>,
+}
+
+impl Consumed {
+    /// Whether it is what was produced, wherever it is.
+    pub fn is(&self, record: &Record) -> bool {
+        (&self.key, &self.headers, &self.value) == (&record.key, &record.headers, &record.value)
+    }
+
+    /// The last header of a name, as text.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let (_, value) = self.headers.iter().rev().find(|(header, _)| header == name.as_bytes())?;
+        Some(String::from_utf8_lossy(value.as_deref()?).into_owned())
     }
 }
 
@@ -50,16 +87,42 @@ impl Server for Kcat {
 }
 
 impl Kcat {
-    /// Produces one record, whose value is any bytes, and waits until the broker has it.
+    /// Produces one record and waits until the broker has it. One with an empty value needs a key.
     pub async fn produce(brokers: &str, topic: &str, record: &Record) {
         let file = scratch_dir("kcat").join("value");
-        fs::write(&file, &record.value).unwrap();
         let mut command = producer(brokers, topic);
-        if let Some(key) = &record.key {
-            command.args(["-k", key]);
+        // As large as a broker takes without being told.
+        command.args(["-X", "message.max.bytes=1048588"]);
+        let key = record.key.as_deref();
+        match record.value.as_deref().unwrap_or_default() {
+            // kcat passes over an empty file; of a line with nothing but a key it makes a record.
+            [] => {
+                let key = key.unwrap_or_default();
+                assert!(!key.contains(&b'\n') && !key.windows(2).any(|pair| pair == b"=>"), "kcat would cut the key");
+                assert_eq!(
+                    key.is_empty(),
+                    record.key.is_none() && record.value.is_none(),
+                    "kcat can't tell an empty key from none"
+                );
+                fs::write(&file, [key, b"=>\n"].concat()).unwrap();
+                command.args(["-l", "-K", "=>"]);
+            }
+            value => {
+                fs::write(&file, value).unwrap();
+                if let Some(key) = key {
+                    command.arg("-k").arg(OsString::from_vec(key.to_owned()));
+                }
+            }
         }
         for (name, value) in &record.headers {
-            command.args(["-H", &format!("{name}={value}")]);
+            let text = match value {
+                Some(value) => [name, &b"="[..], value].concat(),
+                None => name.clone(),
+            };
+            command.arg("-H").arg(OsString::from_vec(text));
+        }
+        if record.value.is_none() {
+            command.arg("-Z");
         }
         if let Some(partition) = record.partition {
             command.args(["-p", &partition.to_string()]);
@@ -77,6 +140,39 @@ impl Kcat {
         command.arg("-l").arg(&file);
         finish(command).await;
     }
+
+    /// All that a topic holds at this moment, in the order of partitions and offsets.
+    pub async fn consume(brokers: &str, topic: &str) -> Vec<Consumed> {
+        let mut command = Command::new("kcat");
+        command.args(["-C", "-J", "-e", "-q", "-b", brokers, "-t", topic, "-o", "beginning"]);
+        let output = run(command).await.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "kcat: {said}");
+        let mut records: Vec<Consumed> =
+            output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(consumed).collect();
+        records.sort_by_key(|record| (record.partition, record.offset));
+        records
+    }
+}
+
+/// kcat escapes what JSON wants escaped and leaves other bytes as they are, UTF-8 or not. Read as Latin-1, in which each
+/// byte is a character, its lines are JSON whatever is in them.
+fn consumed(line: &[u8]) -> Consumed {
+    let latin1: String = line.iter().copied().map(char::from).collect();
+    let record: Value = serde_json::from_str(&latin1).unwrap_or_else(|error| panic!("{error} in {latin1}"));
+    let bytes = |value: &Value| {
+        let byte = |character: char| u8::try_from(character).expect("a character of Latin-1");
+        value.as_str().map(|text| text.chars().map(byte).collect::<Vec<u8>>())
+    };
+    let headers = record["headers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Consumed {
+        partition: record["partition"].as_i64().unwrap(),
+        offset: record["offset"].as_i64().unwrap(),
+        timestamp: record["ts"].as_i64().unwrap(),
+        key: bytes(&record["key"]),
+        headers: headers.chunks(2).map(|pair| (bytes(&pair[0]).unwrap(), bytes(&pair[1]))).collect(),
+        value: bytes(&record["payload"]),
+    }
 }
 
 fn producer(brokers: &str, topic: &str) -> Command {
@@ -89,4 +185,35 @@ async fn finish(command: Command) {
     let output = run(command).await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "kcat: {said}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Kafka, require};
+
+    #[tokio::test]
+    async fn what_is_consumed_is_what_was_produced() {
+        require!(Kafka, Kcat);
+        let kafka = Kafka::shared().await;
+        let topic = kafka.topic("kcat", 2).await;
+        let every_byte: Vec<u8> = (0..=255).collect();
+        let records = [
+            Record::new(every_byte.clone()).key(&every_byte[1..]).header("a", &every_byte[1..]).header("a", ""),
+            Record::new("\u{2028}\"\\ \u{1f600}").header_without_value("b").header([0xff], "not UTF-8").key(""),
+            Record::tombstone().key("k"),
+            Record::new("").key("k").header("h", "v"),
+            Record::tombstone(),
+            Record::new(vec![b'x'; 1_000_000]),
+        ];
+        for record in &records {
+            Kcat::produce(&kafka.brokers(), &topic, &record.clone().partition(1)).await;
+        }
+        let consumed = Kcat::consume(&kafka.brokers(), &topic).await;
+        assert_eq!(consumed.len(), records.len());
+        for (at, (consumed, record)) in consumed.iter().zip(&records).enumerate() {
+            assert!(consumed.is(record), "{at}: {:?} {:?}", consumed.key, consumed.headers);
+            assert_eq!((consumed.partition, consumed.offset), (1, at as i64));
+        }
+    }
 }

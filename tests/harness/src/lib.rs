@@ -38,7 +38,7 @@ pub use eventually::{Observation, eventually};
 pub use http::{Response, get};
 pub use issuer::{Algorithm, Issuer};
 pub use kafka::Kafka;
-pub use kcat::{Kcat, Record};
+pub use kcat::{Consumed, Kcat, Record};
 pub use port::free_port;
 pub use postgres::{Database, Postgres};
 pub use process::{Process, Signal};

@@ -17,6 +17,7 @@ use signal_service::health::Component;
 
 use super::{
     OffsetReset,
+    log::log,
     offsets::{Ledger, Mark},
 };
 use crate::metrics;
@@ -183,15 +184,7 @@ impl ConsumerContext for Group {
 
 impl ClientContext for Group {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
-        match level {
-            // Every attempt to connect to a broker that is away; the component says it once.
-            _ if facility == "FAIL" => tracing::debug!(target: "librdkafka", facility, "{message}"),
-            Emerg | Alert | Critical | Error => tracing::error!(target: "librdkafka", facility, "{message}"),
-            Warning => tracing::warn!(target: "librdkafka", facility, "{message}"),
-            Notice | Info => tracing::info!(target: "librdkafka", facility, "{message}"),
-            Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
-        }
+        log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -8,6 +8,8 @@ use super::{ConsumeSettings, OffsetReset};
 /// What is fetched ahead, over all partitions, and so what a backlog costs in memory.
 const FETCHED_AHEAD_KIB: u32 = 8 * 1024;
 const FETCH_BYTES: u32 = 1024 * 1024;
+/// librdkafka's own limit of what it receives, and a little for headers.
+const MESSAGE_BYTES: u32 = 100_000_000 + 1024 * 1024;
 
 /// Properties on which it depends that nothing is lost, and those that have a variable of their own.
 const RESERVED: [(&str, &str); 8] = [
@@ -31,12 +33,9 @@ pub enum PropertiesError {
 }
 
 pub(super) fn client_config(settings: &ConsumeSettings) -> Result<ClientConfig, PropertiesError> {
-    let mut config = ClientConfig::new();
+    let mut config = common(settings);
     config
-        .set_log_level(RDKafkaLogLevel::Info)
-        .set("bootstrap.servers", &settings.brokers)
         .set("group.id", &settings.group)
-        .set("client.id", "signal-worker")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("partition.assignment.strategy", "cooperative-sticky")
@@ -53,22 +52,55 @@ pub(super) fn client_config(settings: &ConsumeSettings) -> Result<ClientConfig, 
         .set("fetch.max.bytes", (4 * FETCH_BYTES).to_string())
         // A full queue is looked at again after this; the default of a second would be a second of idleness.
         .set("fetch.queue.backoff.ms", "10")
-        // A topic that is created after the worker has started is found within this.
-        .set("topic.metadata.refresh.interval.ms", "5000")
         // Also how long a commit waits for a coordinator that is away; the default of ten minutes outlasts any stop.
         .set("coordinator.query.interval.ms", "5000")
+        .set("statistics.interval.ms", "2000");
+    add(&mut config, settings)?;
+    Ok(config)
+}
+
+/// For a producer on the same cluster that gives up nothing by itself and writes nothing twice.
+pub(crate) fn producer_config(settings: &ConsumeSettings) -> Result<ClientConfig, PropertiesError> {
+    let mut config = common(settings);
+    config
+        // As Java's clients do, so that a key is where they look for it.
+        .set("partitioner", "murmur2_random")
+        // What a consumer takes at most: whether it is too large is for the broker to say.
+        .set("message.max.bytes", MESSAGE_BYTES.to_string())
+        // A topic that does not exist is told of after this; the default is half a minute.
+        .set("topic.metadata.propagation.max.ms", "1000");
+    add(&mut config, settings)?;
+    for name in ["request.required.acks", "delivery.timeout.ms", "transactional.id"] {
+        config.remove(name);
+    }
+    config.set("acks", "all").set("enable.idempotence", "true").set("message.timeout.ms", "0");
+    Ok(config)
+}
+
+fn common(settings: &ConsumeSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set_log_level(RDKafkaLogLevel::Info)
+        .set("bootstrap.servers", &settings.brokers)
+        .set("client.id", "signal-worker")
+        // A topic that is created after the worker has started is found within this.
+        .set("topic.metadata.refresh.interval.ms", "5000")
         .set("reconnect.backoff.ms", "100")
         .set("reconnect.backoff.max.ms", "5000")
         .set("socket.keepalive.enable", "true")
         // Brokers close idle connections as a matter of course.
-        .set("log.connection.close", "false")
-        .set("statistics.interval.ms", "2000");
+        .set("log.connection.close", "false");
+    config
+}
+
+/// What was given wins over what was chosen here.
+fn add(config: &mut ClientConfig, settings: &ConsumeSettings) -> Result<(), PropertiesError> {
     if let Some(properties) = &settings.properties {
         for (name, value) in parse(properties.expose())? {
             config.set(name, value);
         }
     }
-    Ok(config)
+    Ok(())
 }
 
 fn parse(text: &str) -> Result<Vec<(String, String)>, PropertiesError> {

@@ -5,8 +5,8 @@ use std::fmt::{self, Display, Formatter, Write};
 use serde_json::{Value, json};
 use signal_wire::{activity::ActivityEvent, journal::Entry, timestamp};
 
-use super::{Facts, People, Progress, Pushes, letter::reason};
-use crate::{record::Record, store::rows::EventRow};
+use super::{Facts, People, Progress, Pushes};
+use crate::{dead_letters::letter::Letter, record::Record, store::rows::EventRow};
 
 /// How much of a key is shown; keys are ids of merchants and organizers.
 const KEY_CHARS: usize = 64;
@@ -57,8 +57,8 @@ fn dead_letters(f: &mut Formatter<'_>, facts: &Facts) -> fmt::Result {
     match &facts.dead_letters {
         None => line(f, "dead letter", "there is no such topic"),
         Some(letters) if letters.is_empty() => line(f, "dead letter", "none"),
-        Some(letters) => letters.iter().try_for_each(|letter| {
-            line(f, "dead letter", &format!("{}: {}", place(letter), printable(&reason(letter).unwrap_or_default())))
+        Some(letters) => letters.iter().try_for_each(|Letter { record, reason, message, .. }| {
+            line(f, "dead letter", &format!("{}: {}: {}", place(record), printable(reason), printable(message)))
         }),
     }
 }
@@ -225,9 +225,10 @@ impl Facts {
             one["group"] = handled(progress);
             one
         });
-        let letter = |letter: &Record| {
-            let mut one = record(letter);
-            one["reason"] = reason(letter).into();
+        let letter = |letter: &Letter| {
+            let mut one = record(&letter.record);
+            one["reason"] = letter.reason.as_str().into();
+            one["message"] = letter.message.as_str().into();
             one
         };
         let people = self.people.as_ref().map(|people| {

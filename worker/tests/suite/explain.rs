@@ -63,7 +63,7 @@ async fn an_event_is_followed_from_its_record_to_its_pushes() {
         &format!("{TOPIC}/1/0"),
         "PAYMENT_SUCCESS for merchant m1",
         "group signal has committed offset 1",
-        "there is no such topic",
+        "dead letter  none",
         "3, of which 1 read and 0 deleted",
         "and 1 more",
         "4 would get it now; 1 of them without a row: later; the event leaves out boss",
@@ -74,7 +74,13 @@ async fn an_event_is_followed_from_its_record_to_its_pushes() {
     assert_eq!(asked.json["workers"][0]["entries"][0]["sent"], 3);
 
     let unreadable = ask(&format!("{TOPIC}/0/1"), &cluster, &fixture, Some(&bus)).await;
-    unreadable.says(&["can't be read: the value is not JSON", "set aside, for the value is not JSON"]);
+    unreadable.says(&[
+        "can't be read: the value is not JSON",
+        &format!("{TOPIC}.DLQ/"),
+        "not_json: the value is not JSON",
+        "set aside, for the value is not JSON",
+        "`dead-letters retry` brings it in",
+    ]);
     worker.stop().await;
 
     // What comes while no worker runs.

@@ -1,4 +1,5 @@
-//! A store that counts, can be away, and can give the first row of a call an id of the test's choosing.
+//! A store that counts, can be away, can refuse to look up a scope, and can give the first row of a call an id of the
+//! test's choosing.
 
 use std::sync::{
     Arc,
@@ -16,14 +17,16 @@ pub(crate) struct Interposed {
     store: Arc<dyn Store>,
     away: Mutex<bool>,
     first_id: Mutex<Option<String>>,
+    refused_scope: Mutex<Option<String>>,
     lookups: AtomicUsize,
     inserts: AtomicUsize,
 }
 
 impl Interposed {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        let (away, first_id) = (Mutex::new(false), Mutex::new(None));
-        Self { store, away, first_id, lookups: AtomicUsize::new(0), inserts: AtomicUsize::new(0) }
+        let (away, first_id, refused_scope) = (Mutex::new(false), Mutex::new(None), Mutex::new(None));
+        let (lookups, inserts) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { store, away, first_id, refused_scope, lookups, inserts }
     }
 
     pub(crate) fn set_away(&self, away: bool) {
@@ -32,6 +35,10 @@ impl Interposed {
 
     pub(crate) fn force_first_id(&self, id: String) {
         *self.first_id.lock() = Some(id);
+    }
+
+    pub(crate) fn refuse_scope(&self, domain: &str) {
+        *self.refused_scope.lock() = Some(domain.to_owned());
     }
 
     pub(crate) fn lookups(&self) -> usize {
@@ -53,6 +60,9 @@ impl Store for Interposed {
         limit: usize,
     ) -> Result<Vec<Member>, StoreError> {
         self.lookups.fetch_add(1, Ordering::SeqCst);
+        if self.refused_scope.lock().as_ref().is_some_and(|refused| domains.contains(refused)) {
+            return Err(StoreError::Refused { code: "22P05".to_owned() });
+        }
         self.store.members(domains, after, limit).await
     }
 

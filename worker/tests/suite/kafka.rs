@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    message::{Header, OwnedHeaders},
     mocking::MockCluster,
     producer::{DefaultProducerContext, FutureProducer, FutureRecord},
 };
@@ -16,15 +17,18 @@ use signal_service::{
     shutdown::{Drain, Shutdown},
 };
 use signal_worker::{
-    app::{self, Parts},
+    app::{self, Parts, StartError},
     config::Cli,
-    consume::ConsumeSettings,
+    consume::{ConsumeSettings, range::Topic},
+    dead_letters::letter::Letter,
+    record::Record,
     store::Store,
 };
 
 use crate::bus::TestBus;
 
 pub(crate) const TOPIC: &str = "SIGNAL_ACTIVITY_NOTIFICATION";
+pub(crate) const DEAD_LETTERS: &str = "SIGNAL_ACTIVITY_NOTIFICATION.DLQ";
 /// The in-process cluster lets a group that has had members wait for a session's length before it elects again.
 const MOCK_PROPERTIES: &str = "session.timeout.ms=3000,heartbeat.interval.ms=500";
 /// Long enough for a session to be timed out on a busy machine; nothing waits for it when all is well.
@@ -45,6 +49,7 @@ impl Cluster {
     pub(crate) fn new(partitions: i32) -> Self {
         let cluster = Self::without_topic();
         cluster.mock.create_topic(TOPIC, partitions, 1).unwrap();
+        cluster.mock.create_topic(DEAD_LETTERS, 1, 1).unwrap();
         cluster
     }
 
@@ -66,6 +71,38 @@ impl Cluster {
         }
     }
 
+    /// Produces records as they are to be found, to their own topic and partition.
+    pub(crate) async fn produce_records(&self, records: &[Record]) {
+        // Larger than a worker takes; whether a topic does is for the broker to say.
+        let producer: FutureProducer = self.client().set("message.max.bytes", "10000000").create().unwrap();
+        for record in records {
+            let mut headers = OwnedHeaders::new();
+            for (key, value) in &record.headers {
+                headers = headers.insert(Header { key, value: value.as_deref() });
+            }
+            let mut message: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&record.position.topic);
+            message.partition = Some(record.position.partition);
+            (message.key, message.payload) = (record.key.as_deref(), record.value.as_deref());
+            message.headers = Some(headers);
+            message.timestamp =
+                record.timestamp.map(|at| i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap());
+            let delivery = producer.send(message, SOON).await.unwrap();
+            assert_eq!(delivery.offset, record.position.offset);
+        }
+    }
+
+    /// All dead letters, by partition and offset.
+    pub(crate) async fn letters(&self) -> Vec<Letter> {
+        let topic = Topic::open(&settings(&self.brokers), &DEAD_LETTERS.parse().unwrap()).unwrap();
+        let mut records = topic.read(&topic.whole().await.unwrap()).unwrap();
+        let mut letters = Vec::new();
+        while let Some(batch) = records.next().await.unwrap() {
+            letters.extend(batch.into_iter().map(Letter::read));
+        }
+        letters.sort_by_key(|letter| (letter.record.position.partition, letter.record.position.offset));
+        letters
+    }
+
     /// What the group has committed, by partition; 0 where nothing is.
     pub(crate) fn committed(&self, partitions: i32) -> Vec<i64> {
         let mut config = self.client();
@@ -84,6 +121,15 @@ impl Cluster {
     pub(crate) fn worker(&self, bus: &Arc<TestBus>, store: Arc<dyn Store>) -> Worker {
         Worker::start(&self.brokers, MOCK_PROPERTIES, bus, store)
     }
+
+    pub(crate) fn worker_from_the_beginning(&self, bus: &Arc<TestBus>, store: Arc<dyn Store>) -> Worker {
+        let variables = [
+            ("SIGNAL_KAFKA_BROKERS", self.brokers()),
+            ("SIGNAL_KAFKA_PROPERTIES", MOCK_PROPERTIES),
+            ("SIGNAL_KAFKA_OFFSET_RESET", "earliest"),
+        ];
+        Worker::try_start(&variables, bus, store).unwrap()
+    }
 }
 
 pub(crate) struct Worker {
@@ -94,7 +140,15 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn start(brokers: &str, properties: &str, bus: &Arc<TestBus>, store: Arc<dyn Store>) -> Self {
         let variables = [("SIGNAL_KAFKA_BROKERS", brokers), ("SIGNAL_KAFKA_PROPERTIES", properties)];
-        let source: Source = variables.into_iter().collect();
+        Self::try_start(&variables, bus, store).unwrap()
+    }
+
+    pub(crate) fn try_start(
+        variables: &[(&str, &str)],
+        bus: &Arc<TestBus>,
+        store: Arc<dyn Store>,
+    ) -> Result<Self, StartError> {
+        let source: Source = variables.iter().copied().collect();
         let cli: Cli = parse(["signal-worker"], &source).unwrap();
         let (health, shutdown) = (Health::new(), Shutdown::new(SOON));
         let parts = Parts {
@@ -104,8 +158,8 @@ impl Worker {
             shutdown: shutdown.clone(),
             broker_id: None,
         };
-        app::start(&cli.settings.pipeline, parts).unwrap();
-        Self { health, shutdown }
+        app::start(&cli.settings.pipeline, parts)?;
+        Ok(Self { health, shutdown })
     }
 
     pub(crate) async fn ready(&self) {

@@ -4,6 +4,7 @@
 mod binary;
 mod bus;
 mod consume;
+mod dead_letters;
 mod explain;
 mod fixture;
 mod history;
@@ -13,5 +14,6 @@ mod migrate;
 mod pipeline;
 mod publish;
 mod range;
+mod set_aside;
 mod store;
 mod store_inbox;

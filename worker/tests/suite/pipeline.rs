@@ -8,9 +8,10 @@ use signal_service::health::Health;
 use signal_wire::{journal::Entry, snowflake::Snowflakes};
 use signal_worker::{
     persist::Persister,
-    pipeline::{Occasion, Pipeline, Rejection, Summary},
+    pipeline::{Occasion, Pipeline, Summary},
     publish::Publisher,
     record::{Position, Record},
+    rejection::Rejection,
     resolve::{Domains, Limits},
     selection::Selection,
     store::{Migration, Store, StoreError, patient::Patient},
@@ -38,6 +39,7 @@ impl Bench {
             publisher: Some(Arc::new(publisher)),
             domains: Domains { organizer: "Organizer_{id}".into(), merchant: "Merchant_{id}".into() },
             limits: Limits::DEFAULT,
+            dead_letters: None,
             journal: Arc::default(),
             broker_id: None,
             selection: Selection::default(),
@@ -326,6 +328,25 @@ async fn only_the_event_that_the_database_refuses_stays_behind() {
         summary.rejected.iter().map(|one| (one.record.position.offset, one.rejection.label())).collect();
     assert_eq!(rejected, [(1, "refused_by_database")]);
     assert_eq!(bench.bus.pushes(), pairs(&[("ann", "evt-1"), ("ann", "evt-2"), ("bob", "evt-2")]));
+}
+
+#[tokio::test]
+async fn only_the_event_whose_scope_cannot_be_looked_up_stays_behind() {
+    let fixture = Fixture::sqlite().await;
+    fixture.join("Merchant_m1", ["ann".into()]).await;
+    let store = Arc::new(Interposed::new(Arc::clone(&fixture.store)));
+    store.refuse_scope("Merchant_\u{1f600}");
+    let bench = Bench::new(store);
+    let batch = [
+        payment("evt-1", json!({ "merchantId": "m1" })),
+        payment("bad", json!({ "merchantId": "\u{1f600}" })),
+        to_users("evt-2", &["bob"]),
+    ];
+    let summary = bench.process(&batch).await;
+    let rejected: Vec<_> =
+        summary.rejected.iter().map(|one| (one.record.position.offset, one.rejection.to_string())).collect();
+    assert_eq!(rejected, [(1, "the database refuses it (22P05)".to_owned())]);
+    assert_eq!(bench.bus.pushes(), pairs(&[("ann", "evt-1"), ("bob", "evt-2")]));
 }
 
 #[tokio::test]
