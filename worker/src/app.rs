@@ -1,5 +1,7 @@
 //! The wiring: which parts there are and who is handed what. What happens to a record is the pipeline's business.
 
+mod replay;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use signal_bus::{
@@ -15,13 +17,15 @@ use signal_service::{
 };
 use signal_wire::snowflake::Snowflakes;
 
+pub use self::replay::{Replayed, replay};
 use crate::{
     config::{PipelineSettings, WorkerSettings},
-    consume::{self, Batches, ConsumeError, ConsumeSettings},
+    consume::{self, Batches, ConsumeError, ConsumeSettings, range::RangeError},
     metrics,
     persist::Persister,
     pipeline::{Occasion, Pipeline},
     publish::Publisher,
+    replay::ReplayError,
     resolve::Limits,
     selection::Selection,
     store::{self, OpenError, Store, StoreError, patient::Patient},
@@ -47,8 +51,14 @@ pub enum StartError {
     WorkerId,
     #[error(transparent)]
     Consume(#[from] ConsumeError),
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     #[error("SIGNAL_DATABASE_URL: {0}")]
     Database(#[from] OpenError),
+    #[error(transparent)]
+    Schema(StoreError),
     #[error("SIGNAL_REDIS_URL: {0}")]
     Backplane(#[from] BusError),
     #[error(transparent)]
@@ -108,7 +118,7 @@ async fn supervise(work: tokio::task::JoinHandle<()>, shutdown: Shutdown) {
 
 /// `signal-worker run`: until a signal, then until all is done or the deadline has passed.
 pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
-    complete(settings)?;
+    complete(&needed(settings))?;
     let (bus, store) = (bus(settings)?, store(settings)?);
     let reader = telemetry::metrics();
     metrics::describe();
@@ -133,7 +143,7 @@ pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
 
 /// Whether `run` could start with these settings. To be called within a runtime, as the parts need one.
 pub fn check(settings: &WorkerSettings) -> Result<(), StartError> {
-    complete(settings)?;
+    complete(&needed(settings))?;
     bus(settings)?;
     store(settings)?;
     consume::check(&consume_settings(&settings.pipeline)?)?;
@@ -144,14 +154,18 @@ const BROKERS: &str = "SIGNAL_KAFKA_BROKERS";
 const DATABASE: &str = "SIGNAL_DATABASE_URL";
 const REDIS: &str = "SIGNAL_REDIS_URL";
 
-/// Whatever is missing is said at once.
-fn complete(settings: &WorkerSettings) -> Result<(), StartError> {
-    let needed = [
+/// What the worker can't do without, and whether it is set.
+fn needed(settings: &WorkerSettings) -> [(&'static str, bool); 3] {
+    [
         (BROKERS, settings.pipeline.kafka_brokers.is_some()),
         (DATABASE, settings.database.database_url.is_some()),
         (REDIS, settings.backplane.redis_url.is_some()),
-    ];
-    let missing: Vec<_> = needed.into_iter().filter(|(_, is_set)| !is_set).map(|(name, _)| name).collect();
+    ]
+}
+
+/// Whatever is missing is said at once.
+fn complete(needed: &[(&'static str, bool)]) -> Result<(), StartError> {
+    let missing: Vec<_> = needed.iter().filter(|(_, is_set)| !is_set).map(|(name, _)| *name).collect();
     if missing.is_empty() { Ok(()) } else { Err(StartError::Missing(missing)) }
 }
 

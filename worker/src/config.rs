@@ -12,6 +12,7 @@ use signal_wire::{activity::TOPIC, snowflake::MAX_WORKER_ID};
 
 use crate::{
     consume::{ConsumeSettings, OffsetReset, TopicName},
+    replay::ReplaySettings,
     resolve::{Domains, ID},
 };
 
@@ -26,7 +27,7 @@ pub struct Cli {
 }
 
 /// Without one, `run`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum Command {
     /// Consumes events until told to stop.
     Run,
@@ -36,6 +37,9 @@ pub enum Command {
         #[arg(long)]
         with_core_schema: bool,
     },
+    /// Leads records of the past through the pipeline once more, beside the workers, and ends. Rows that are there stay
+    /// as they are; the group's offsets do not move. The settings come before the subcommand's name, or as variables.
+    Replay(Box<ReplaySettings>),
     /// Says whether the settings can be used, and ends.
     CheckConfig,
 }

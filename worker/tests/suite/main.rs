@@ -11,4 +11,5 @@ mod kafka;
 mod pipeline;
 mod publish;
 mod range;
+mod replay;
 mod store;
