@@ -1,5 +1,8 @@
 //! The wiring: which parts there are and who is handed what. What happens to a record is the pipeline's business.
 
+mod explain;
+mod replay;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use signal_bus::{
@@ -16,19 +19,21 @@ use signal_service::{
 use signal_wire::snowflake::Snowflakes;
 use uuid::Uuid;
 
+pub use self::{
+    explain::explain,
+    replay::{Replayed, replay},
+};
 use crate::{
-    config::{DeadLetterTopicError, ExplainArgs, PipelineSettings, WorkerSettings},
-    consume::{
-        self, Batches, ConsumeError, ConsumeSettings,
-        range::{RangeError, Topic},
-    },
+    config::{DeadLetterTopicError, PipelineSettings, WorkerSettings},
+    consume::{self, Batches, ConsumeError, ConsumeSettings, range::RangeError},
     dead_letters::producer::DeadLetterTopic,
-    explain::{self, ExplainError, Facts, Question, Sources},
+    explain::ExplainError,
     journal::{self, Journal},
     metrics,
     persist::Persister,
     pipeline::{Occasion, Pipeline},
     publish::Publisher,
+    replay::ReplayError,
     resolve::Limits,
     selection::Selection,
     store::{self, Database, OpenError, Store, StoreError, patient::Patient},
@@ -56,25 +61,22 @@ pub enum StartError {
     Consume(#[from] ConsumeError),
     #[error(transparent)]
     DeadLetters(#[from] DeadLetterTopicError),
+    #[error(transparent)]
+    Range(#[from] RangeError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
     #[error("SIGNAL_DATABASE_URL: {0}")]
     Database(#[from] OpenError),
+    #[error(transparent)]
+    Schema(StoreError),
     #[error("SIGNAL_REDIS_URL: {0}")]
     Backplane(#[from] BusError),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error("signals can't be listened for")]
     Signals(#[source] std::io::Error),
-}
-
-/// Why a command that looks at things, or mends them, came to nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error(transparent)]
-    Range(#[from] RangeError),
-    #[error(transparent)]
-    Explain(#[from] ExplainError),
 }
 
 /// Starts a worker on the parts. It runs as tasks of `parts.shutdown`, which it triggers itself should it fail.
@@ -137,7 +139,7 @@ async fn supervise(work: tokio::task::JoinHandle<()>, shutdown: Shutdown) {
 
 /// `signal-worker run`: until a signal, then until all is done or the deadline has passed.
 pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
-    complete(settings)?;
+    complete(&needed(settings))?;
     let (bus, store) = (bus(settings)?, store(settings)?);
     let reader = telemetry::metrics();
     metrics::describe();
@@ -163,7 +165,7 @@ pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
 
 /// Whether `run` could start with these settings. To be called within a runtime, as the parts need one.
 pub fn check(settings: &WorkerSettings) -> Result<(), StartError> {
-    complete(settings)?;
+    complete(&needed(settings))?;
     bus(settings)?;
     store(settings)?;
     check_pipeline(&settings.pipeline)
@@ -178,36 +180,22 @@ pub fn check_pipeline(settings: &PipelineSettings) -> Result<(), StartError> {
     Ok(())
 }
 
-/// `signal-worker explain`. Without a backplane nothing is said of pushes.
-pub async fn explain(settings: &WorkerSettings, args: &ExplainArgs) -> Result<Facts, CommandError> {
-    let consume = consume_settings(&settings.pipeline)?;
-    let database = store(settings)?;
-    let sources = Sources {
-        topic: Topic::open(&consume, &consume.topic)?,
-        dead_letters: Topic::open(&consume, &settings.pipeline.dead_letter_topic().map_err(StartError::from)?)?,
-        group: consume.group.clone(),
-        database: Arc::clone(&database),
-        domains: settings.pipeline.domains(),
-        bus: settings.backplane.redis_url.is_some().then(|| bus(settings)).transpose()?,
-    };
-    let question = Question { event: args.event.clone(), from: args.from, limit: args.limit };
-    let facts = explain::explain(&question, &sources).await;
-    database.close().await;
-    Ok(facts?)
-}
-
 const BROKERS: &str = "SIGNAL_KAFKA_BROKERS";
 const DATABASE: &str = "SIGNAL_DATABASE_URL";
 const REDIS: &str = "SIGNAL_REDIS_URL";
 
-/// Whatever is missing is said at once.
-fn complete(settings: &WorkerSettings) -> Result<(), StartError> {
-    let needed = [
+/// What the worker can't do without, and whether it is set.
+fn needed(settings: &WorkerSettings) -> [(&'static str, bool); 3] {
+    [
         (BROKERS, settings.pipeline.kafka_brokers.is_some()),
         (DATABASE, settings.database.database_url.is_some()),
         (REDIS, settings.backplane.redis_url.is_some()),
-    ];
-    let missing: Vec<_> = needed.into_iter().filter(|(_, is_set)| !is_set).map(|(name, _)| name).collect();
+    ]
+}
+
+/// Whatever is missing is said at once.
+fn complete(needed: &[(&'static str, bool)]) -> Result<(), StartError> {
+    let missing: Vec<_> = needed.iter().filter(|(_, is_set)| !is_set).map(|(name, _)| *name).collect();
     if missing.is_empty() { Ok(()) } else { Err(StartError::Missing(missing)) }
 }
 

@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 
 use crate::{
     consume::{ConsumeSettings, OffsetReset, TopicName},
+    replay::ReplaySettings,
     resolve::{Domains, ID},
 };
 
@@ -47,6 +48,9 @@ pub enum Command {
     },
     /// Says where an event's record is, which rows it made for whom, and what was pushed when, or why not.
     Explain(ExplainArgs),
+    /// Leads records of the past through the pipeline once more, beside the workers, and ends. Rows that are there stay
+    /// as they are; the group's offsets do not move. The settings come before the subcommand's name, or as variables.
+    Replay(Box<ReplaySettings>),
     /// Says whether the settings can be used, and ends.
     CheckConfig,
 }

@@ -2,7 +2,7 @@
 //!
 //! The files are the route of a record: [`consume`], [`selection`], [`resolve`], [`compose`], [`persist`], [`publish`], or
 //! for one that can't be handled [`dead_letters`]. [`pipeline`] puts them in order, [`app`] wires them, [`store`] is all
-//! that knows SQL.
+//! that knows SQL. [`replay`] leads records of the past the same way, and [`explain`] says what became of one.
 
 pub mod app;
 pub mod compose;
@@ -19,6 +19,7 @@ pub mod publish;
 pub mod record;
 pub mod rejection;
 pub mod render;
+pub mod replay;
 pub mod resolve;
 pub mod selection;
 pub mod store;

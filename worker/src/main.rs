@@ -13,6 +13,7 @@ use signal_worker::{
     config::{Cli, Command},
     explain::Report,
     migrate,
+    replay::Ending,
     store::Migration,
 };
 
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
         Err(error) => return error.report(),
     };
     match execute(&cli, &source) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             // Standard error may be closed; the status says it all the same.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
@@ -37,11 +38,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn execute(cli: &Cli, source: &Source) -> anyhow::Result<()> {
+fn execute(cli: &Cli, source: &Source) -> anyhow::Result<ExitCode> {
     let settings = &cli.settings;
     let traces = telemetry::init(IDENTITY, &settings.log, &settings.traces)?;
     let runtime = tokio::runtime::Runtime::new().context("the runtime can't be started")?;
-    match cli.command.clone().unwrap_or(Command::Run) {
+    match cli.command.as_ref().unwrap_or(&Command::Run) {
         Command::Run => {
             unknown::warn_unknown(&Cli::command(), source);
             runtime.block_on(async {
@@ -51,7 +52,7 @@ fn execute(cli: &Cli, source: &Source) -> anyhow::Result<()> {
                 outcome
             })?;
         }
-        Command::Migrate { with_core_schema, check } => {
+        &Command::Migrate { with_core_schema, check } => {
             let migration = match (check, with_core_schema) {
                 (true, _) => Migration::Check,
                 (false, true) => Migration::CoreSchemaAndSeed,
@@ -68,9 +69,17 @@ fn execute(cli: &Cli, source: &Source) -> anyhow::Result<()> {
             }
         }
         Command::Explain(args) => {
-            let facts = runtime.block_on(app::explain(settings, &args))?;
+            let facts = runtime.block_on(app::explain(settings, args))?;
             let text = if args.json { format!("{:#}\n", facts.json()) } else { Report(&facts).to_string() };
             write!(std::io::stdout(), "{text}").context("standard output is closed")?;
+        }
+        Command::Replay(asked) => {
+            unknown::warn_unknown(&Cli::command(), source);
+            let replayed = runtime.block_on(app::replay(settings, asked))?;
+            let report = &replayed.report;
+            let text = if asked.json { format!("{}\n", report.json()) } else { report.to_string() };
+            write!(std::io::stdout(), "{text}").context("standard output is closed")?;
+            return Ok(status(&replayed, asked.strict));
         }
         Command::CheckConfig => {
             let unknown = unknown::unknown_variables(&Cli::command(), source);
@@ -83,5 +92,17 @@ fn execute(cli: &Cli, source: &Source) -> anyhow::Result<()> {
             writeln!(std::io::stdout(), "the settings can be used").context("standard output is closed")?;
         }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a replay ends with: like a shell's word for the signal that ended it, 3 for what `--strict` asks after.
+fn status(replayed: &app::Replayed, strict: bool) -> ExitCode {
+    match (&replayed.report.ending, replayed.signal) {
+        (Ending::Stopped, Some(signal)) => ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX)),
+        (Ending::Stopped | Ending::Failed(_), _) => ExitCode::FAILURE,
+        (Ending::Finished | Ending::FinishedBefore, _) if strict && replayed.report.has_loose_ends() => {
+            ExitCode::from(3)
+        }
+        (Ending::Finished | Ending::FinishedBefore, _) => ExitCode::SUCCESS,
+    }
 }

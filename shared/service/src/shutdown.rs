@@ -18,6 +18,7 @@ pub struct Shutdown {
     tasks: TaskTracker,
     deadline: Duration,
     begun: Arc<OnceLock<Instant>>,
+    signal: Arc<OnceLock<i32>>,
 }
 
 /// Which of the two ended a drain.
@@ -32,7 +33,13 @@ pub enum Drain {
 
 impl Shutdown {
     pub fn new(deadline: Duration) -> Self {
-        Self { token: CancellationToken::new(), tasks: TaskTracker::new(), deadline, begun: Arc::default() }
+        Self {
+            token: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            deadline,
+            begun: Arc::default(),
+            signal: Arc::default(),
+        }
     }
 
     /// Cancelled when the process is to stop.
@@ -48,6 +55,11 @@ impl Shutdown {
     /// Tasks that a drain waits for are spawned here.
     pub fn tasks(&self) -> &TaskTracker {
         &self.tasks
+    }
+
+    /// The number of the signal that began the stop, if one did.
+    pub fn signal(&self) -> Option<i32> {
+        self.signal.get().copied()
     }
 
     /// Begins the stop, as a signal does.
@@ -112,6 +124,7 @@ struct Received {
 async fn obey(mut signals: mpsc::Receiver<Received>, shutdown: Shutdown, exit: impl FnOnce(i32)) {
     let Some(first) = signals.recv().await else { return };
     tracing::info!(signal = first.name, deadline_ms = shutdown.deadline.as_millis(), "stopping");
+    shutdown.signal.get_or_init(|| first.number);
     shutdown.trigger();
     let Some(second) = signals.recv().await else { return };
     tracing::warn!(signal = second.name, "second signal, exiting at once");
@@ -164,6 +177,7 @@ mod tests {
 
         send.send(Received { name: "SIGTERM", number: 15 }).await.unwrap();
         shutdown.token().cancelled().await;
+        assert_eq!(shutdown.signal(), Some(15));
         assert_eq!(code.load(Ordering::SeqCst), 0);
         send.send(Received { name: "SIGINT", number: 2 }).await.unwrap();
         task.await.unwrap();

@@ -6,6 +6,7 @@
 //! named ([`traces`]). Metrics are recorded through the `metrics` facade and read as
 //! Prometheus text.
 
+mod lines;
 mod log_line;
 mod process;
 pub mod traces;
@@ -21,7 +22,11 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-pub use self::traces::{Exporting, Traces};
+use self::lines::Lines;
+pub use self::{
+    lines::{Aside, beside, step_aside},
+    traces::{Exporting, Traces},
+};
 use crate::settings::{LogFormat, LogSettings, TraceSettings};
 
 /// What a process that is otherwise done waits at most for its last spans to be taken.
@@ -51,7 +56,7 @@ pub fn init(identity: Identity, logs: &LogSettings, traces: &TraceSettings) -> R
     let (layer, traces) = traces::setup(identity, traces)?;
     let ansi = std::io::stderr().is_terminal();
     // An error means that logging has been started already.
-    let _ = subscriber(logs, layer, std::io::stderr, ansi)?.try_init();
+    let _ = subscriber(logs, layer, || Lines, ansi)?.try_init();
     Ok(traces)
 }
 
@@ -61,7 +66,7 @@ pub fn init(identity: Identity, logs: &LogSettings, traces: &TraceSettings) -> R
 /// If the filter cannot be read.
 pub fn init_logs(settings: &LogSettings) -> Result<(), TelemetryError> {
     let ansi = std::io::stderr().is_terminal();
-    let _ = subscriber(settings, None, std::io::stderr, ansi)?.try_init();
+    let _ = subscriber(settings, None, || Lines, ansi)?.try_init();
     Ok(())
 }
 

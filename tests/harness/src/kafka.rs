@@ -137,6 +137,13 @@ impl Kafka {
         topic
     }
 
+    /// The offset that a group has committed in a partition; -1 where it has none.
+    pub async fn committed(&self, group: &str, topic: &str, partition: u32) -> i64 {
+        wire::committed(self.addr(), group, topic, partition)
+            .await
+            .unwrap_or_else(|error| panic!("what {group} has committed: {error}"))
+    }
+
     fn addr(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }

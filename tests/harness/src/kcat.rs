@@ -153,6 +153,15 @@ impl Kcat {
         records.sort_by_key(|record| (record.partition, record.offset));
         records
     }
+
+    /// When each record of a partition was produced, in milliseconds since the Unix epoch.
+    pub async fn times(brokers: &str, topic: &str, partition: u32) -> Vec<i64> {
+        let mut command = Command::new("kcat");
+        command.args(["-C", "-q", "-e", "-b", brokers, "-t", topic, "-o", "beginning", "-f", "%T\n"]);
+        command.args(["-p", &partition.to_string()]);
+        let said = finish(command).await;
+        said.lines().map(|time| time.parse().unwrap()).collect()
+    }
 }
 
 /// kcat escapes what JSON wants escaped and leaves other bytes as they are, UTF-8 or not. Read as Latin-1, in which each
@@ -181,10 +190,12 @@ fn producer(brokers: &str, topic: &str) -> Command {
     command
 }
 
-async fn finish(command: Command) {
+/// What it wrote to standard output.
+async fn finish(command: Command) -> String {
     let output = run(command).await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "kcat: {said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[cfg(test)]

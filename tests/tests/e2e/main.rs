@@ -18,6 +18,7 @@ mod outage;
 mod platform;
 mod recovery;
 mod refusals;
+mod replay;
 mod slow_readers;
 mod stranger;
 mod tidy;

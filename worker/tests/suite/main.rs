@@ -14,6 +14,7 @@ mod migrate;
 mod pipeline;
 mod publish;
 mod range;
+mod replay;
 mod set_aside;
 mod store;
 mod store_inbox;

@@ -1,4 +1,4 @@
-//! The three requests of Kafka's protocol that tell whether a broker and a topic are there.
+//! The four requests of Kafka's protocol that tell whether a broker and a topic are there, and where a group is.
 //!
 //! Written by hand, in the oldest versions that Kafka 4 speaks, so that the harness does not
 //! make every crate that uses it build librdkafka. Source: the Kafka protocol guide.
@@ -11,6 +11,7 @@ use tokio::{
 };
 
 const METADATA: (i16, i16) = (3, 1);
+const OFFSET_FETCH: (i16, i16) = (9, 1);
 const API_VERSIONS: (i16, i16) = (18, 0);
 const CREATE_TOPICS: (i16, i16) = (19, 2);
 
@@ -71,6 +72,21 @@ pub(super) async fn leaders(addr: SocketAddr, topic: &str, partitions: u32) -> R
     Ok(())
 }
 
+/// What a group has committed of a partition, as its coordinator, which a lone broker is; -1 for nothing.
+pub(super) async fn committed(addr: SocketAddr, group: &str, topic: &str, partition: u32) -> Result<i64, String> {
+    let mut body = Vec::new();
+    put_str(&mut body, group);
+    put_i32(&mut body, 1);
+    put_str(&mut body, topic);
+    put_i32(&mut body, 1);
+    put_i32(&mut body, i32::try_from(partition).unwrap());
+    let mut answer = call(addr, OFFSET_FETCH, &body).await.map_err(|error| error.to_string())?;
+    let (_topics, _name, _partitions, _partition) = (answer.i32()?, answer.string()?, answer.i32()?, answer.i32()?);
+    let (offset, _metadata) = (answer.i64()?, answer.string()?);
+    accept(answer.i16()?, Some(format!("group {group}")))?;
+    Ok(offset)
+}
+
 fn accept(code: i16, about: Option<String>) -> Result<(), String> {
     match (code, about) {
         (0, _) => Ok(()),
@@ -124,6 +140,10 @@ impl Answer {
 
     fn i32(&mut self) -> Result<i32, String> {
         Ok(i32::from_be_bytes(self.bytes(4)?.try_into().expect("four bytes")))
+    }
+
+    fn i64(&mut self) -> Result<i64, String> {
+        Ok(i64::from_be_bytes(self.bytes(8)?.try_into().expect("eight bytes")))
     }
 
     fn string(&mut self) -> Result<Option<String>, String> {
