@@ -2,14 +2,18 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use axum::Router;
+use signal_auth::{JwkSetClient, JwkSetError, JwkSetOptions, Verifier};
 use signal_bus::{
     Bus, BusError,
     redis::{Mode, RedisBus},
 };
 use signal_service::{
-    admin,
+    admin, doc,
     health::Health,
     listen::{self, ListenError},
+    rest,
+    serve::{self, Limits as ServeLimits},
     shutdown::Shutdown,
     telemetry,
 };
@@ -18,12 +22,13 @@ use signal_wire::snowflake::Snowflakes;
 use crate::{
     config::{PipelineSettings, WorkerSettings},
     consume::{self, Batches, ConsumeError, ConsumeSettings},
+    inbox::{self, Notifications},
     metrics,
     persist::Persister,
     pipeline::Pipeline,
     publish::Publisher,
     resolve::Limits,
-    store::{self, OpenError, Store, StoreError, patient::Patient},
+    store::{self, Database, OpenError, Store, StoreError, inbox::Inbox, patient::Patient},
 };
 
 /// What a worker works with and does not make itself.
@@ -50,14 +55,31 @@ pub enum StartError {
     Database(#[from] OpenError),
     #[error("SIGNAL_REDIS_URL: {0}")]
     Backplane(#[from] BusError),
+    #[error("SIGNAL_JWKS_URL: {0}")]
+    Jwks(#[from] JwkSetError),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error("signals can't be listened for")]
     Signals(#[source] std::io::Error),
 }
 
+/// A worker at work.
+#[derive(Debug)]
+pub struct Worker {
+    publisher: Arc<Publisher>,
+    shutdown: Shutdown,
+}
+
+impl Worker {
+    /// The notification API on `inbox`, under `base_path`, to be finished with the other routes.
+    pub fn notifications(&self, base_path: &str, inbox: Arc<dyn Inbox>, verifier: Arc<Verifier>) -> Router {
+        let tasks = self.shutdown.tasks().clone();
+        inbox::router(base_path, Notifications::new(inbox, verifier, Arc::clone(&self.publisher), tasks))
+    }
+}
+
 /// Starts a worker on the parts. It runs as tasks of `parts.shutdown`, which it triggers itself should it fail.
-pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError> {
+pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<Worker, StartError> {
     let consume = consume_settings(settings)?;
     let Parts { bus, store, health, shutdown, broker_id } = parts;
     let ids = Snowflakes::new(settings.snowflake_worker_id).ok_or(StartError::WorkerId)?;
@@ -75,9 +97,10 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError
     let batches = consume::start(consume, kafka, shutdown.token(), shutdown.tasks())?;
     let stop = shutdown.token();
     shutdown.tasks().spawn(store::watch::watch(store, database, stop.clone()));
-    shutdown.tasks().spawn(async move { publisher.watch(stop).await });
+    let watching = Arc::clone(&publisher);
+    shutdown.tasks().spawn(async move { watching.watch(stop).await });
     shutdown.tasks().spawn(supervise(tokio::spawn(work(pipeline, batches)), shutdown.clone()));
-    Ok(())
+    Ok(Worker { publisher, shutdown })
 }
 
 async fn work(pipeline: Pipeline, mut batches: Batches) {
@@ -106,25 +129,35 @@ async fn supervise(work: tokio::task::JoinHandle<()>, shutdown: Shutdown) {
 /// `signal-worker run`: until a signal, then until all is done or the deadline has passed.
 pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
     complete(settings)?;
-    let (bus, store) = (bus(settings)?, store(settings)?);
+    let (bus, database, keys) = (bus(settings)?, database(settings)?, keys(settings)?);
     let reader = telemetry::metrics();
     metrics::describe();
     let health = Health::new();
     let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
     shutdown.on_signal().map_err(StartError::Signals)?;
 
-    let admin_addr: SocketAddr = settings.http.admin_addr;
+    let (http_addr, admin_addr): (SocketAddr, SocketAddr) = (settings.http.http_addr, settings.http.admin_addr);
+    let http = listen::bind(http_addr, "SIGNAL_HTTP_ADDR")?;
     let listener = listen::bind(admin_addr, "SIGNAL_ADMIN_ADDR")?;
     let router = admin::router(&health, reader);
     // Not a task of the shutdown: a drain can be watched while it lasts.
     tokio::spawn(admin::serve(listener, router, tokio_util::sync::CancellationToken::new()));
+    let (warm, issuer) = (Arc::clone(&keys), health.component("issuer"));
+    tokio::spawn(async move { warm.warm(&issuer).await });
 
-    let parts = Parts { bus, store: Arc::clone(&store), health, shutdown: shutdown.clone(), broker_id: None };
-    start(&settings.pipeline, parts)?;
-    tracing::info!(%admin_addr, topic = settings.pipeline.kafka_topic.as_str(), "worker started");
-    shutdown.token().cancelled().await;
+    let serving = health.component("worker");
+    let store = Arc::clone(&database) as _;
+    let worker = start(&settings.pipeline, Parts { bus, store, health, shutdown: shutdown.clone(), broker_id: None })?;
+    let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
+    let routes = worker.notifications(&settings.http.base_path, Arc::clone(&database) as _, verifier);
+    let routes = routes.merge(doc::router(&settings.http.base_path));
+    let router = rest::finish_for(routes, &settings.cors.allowed_origins);
+    tracing::info!(%http_addr, %admin_addr, topic = settings.pipeline.kafka_topic.as_str(), "worker started");
+    serving.up();
+    serve::serve(http, router, ServeLimits::default(), shutdown.clone()).await;
+    serving.down("stopping");
     shutdown.drain().await;
-    store.close().await;
+    database.close().await;
     Ok(())
 }
 
@@ -132,7 +165,8 @@ pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
 pub fn check(settings: &WorkerSettings) -> Result<(), StartError> {
     complete(settings)?;
     bus(settings)?;
-    store(settings)?;
+    database(settings)?;
+    keys(settings)?;
     consume::check(&consume_settings(&settings.pipeline)?)?;
     Ok(())
 }
@@ -140,6 +174,7 @@ pub fn check(settings: &WorkerSettings) -> Result<(), StartError> {
 const BROKERS: &str = "SIGNAL_KAFKA_BROKERS";
 const DATABASE: &str = "SIGNAL_DATABASE_URL";
 const REDIS: &str = "SIGNAL_REDIS_URL";
+const JWKS: &str = "SIGNAL_JWKS_URL";
 
 /// Whatever is missing is said at once.
 fn complete(settings: &WorkerSettings) -> Result<(), StartError> {
@@ -147,6 +182,7 @@ fn complete(settings: &WorkerSettings) -> Result<(), StartError> {
         (BROKERS, settings.pipeline.kafka_brokers.is_some()),
         (DATABASE, settings.database.database_url.is_some()),
         (REDIS, settings.backplane.redis_url.is_some()),
+        (JWKS, settings.auth.jwks_url.is_some()),
     ];
     let missing: Vec<_> = needed.into_iter().filter(|(_, is_set)| !is_set).map(|(name, _)| name).collect();
     if missing.is_empty() { Ok(()) } else { Err(StartError::Missing(missing)) }
@@ -161,7 +197,12 @@ fn bus(settings: &WorkerSettings) -> Result<Arc<dyn Bus>, StartError> {
     Ok(Arc::new(RedisBus::new(url.expose(), Mode::Exact)?))
 }
 
-fn store(settings: &WorkerSettings) -> Result<Arc<dyn Store>, StartError> {
+fn database(settings: &WorkerSettings) -> Result<Arc<dyn Database>, StartError> {
     let url = settings.database.database_url.as_ref().ok_or_else(|| StartError::Missing(vec![DATABASE]))?;
     Ok(store::open(url)?)
+}
+
+fn keys(settings: &WorkerSettings) -> Result<Arc<JwkSetClient>, StartError> {
+    let url = settings.auth.jwks_url.as_ref().ok_or_else(|| StartError::Missing(vec![JWKS]))?;
+    Ok(Arc::new(JwkSetClient::new(url, JwkSetOptions::default())?))
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use signal_auth::AuthSettings;
 use signal_service::{
     Secret,
     settings::{
-        BackplaneSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings, values,
+        BackplaneSettings, CorsSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings,
+        values,
     },
 };
 use signal_wire::{activity::TOPIC, snowflake::MAX_WORKER_ID};
@@ -15,7 +17,7 @@ use crate::{
     resolve::{Domains, ID},
 };
 
-/// Turns activity events from Kafka into rows and pushes.
+/// Turns activity events from Kafka into rows and pushes, and lets people read them.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "signal-worker", version)]
 pub struct Cli {
@@ -28,7 +30,7 @@ pub struct Cli {
 /// Without one, `run`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum Command {
-    /// Consumes events until told to stop.
+    /// Consumes events and serves the notification API until told to stop.
     Run,
     /// Brings the rows that Signal needs into the database, and ends. Safe to repeat.
     Migrate {
@@ -45,6 +47,10 @@ pub enum Command {
 pub struct WorkerSettings {
     #[command(flatten)]
     pub http: HttpSettings,
+    #[command(flatten)]
+    pub cors: CorsSettings,
+    #[command(flatten)]
+    pub auth: AuthSettings,
     #[command(flatten)]
     pub pipeline: PipelineSettings,
     #[command(flatten)]

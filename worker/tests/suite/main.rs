@@ -5,6 +5,7 @@ mod binary;
 mod bus;
 mod consume;
 mod fixture;
+mod inbox;
 mod interposed;
 mod kafka;
 mod pipeline;
