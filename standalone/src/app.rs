@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::Router;
 use rdkafka::{ClientConfig, error::KafkaError};
 use signal_auth::{Clock, JwkSetClient, JwkSetError, JwkSetOptions, Permissions, Verifier};
 use signal_bus::{Bus, BusError, memory::MemoryBus, redis::RedisBus};
@@ -11,14 +12,15 @@ use signal_service::{
     Secret, admin,
     health::Health,
     listen::{self, ListenError},
-    settings::values,
+    rest,
+    settings::{AllowedOrigins, values},
     shutdown::{Drain, Shutdown},
     telemetry,
 };
 use signal_worker::{
     config::PipelineSettings,
     consume::OffsetReset,
-    store::{self, Migration, OpenError, Store, StoreError},
+    store::{self, Database, Migration, OpenError, StoreError},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -94,7 +96,7 @@ pub struct Running {
     serving: JoinHandle<()>,
     admin: JoinHandle<io::Result<()>>,
     admin_stop: CancellationToken,
-    store: Arc<dyn Store>,
+    database: Arc<dyn Database>,
     worker: WorkerStop,
     _broker: Option<EmbeddedBroker>,
 }
@@ -127,7 +129,7 @@ pub async fn start(
         broker: settings.pipeline.kafka_brokers.is_none(),
         issuer: settings.auth.jwks_url.is_none(),
     };
-    let store = database(&settings, &dir, &mut say).await?;
+    let database = database(&settings, &dir, &mut say).await?;
     let bus = backplane(&settings, &mut say)?;
     let (issuer, keys) = tokens(&settings, &dir, &health, &mut say)?;
     let (broker, pipeline) = broker(&settings, &mut say).await?;
@@ -135,15 +137,15 @@ pub async fn start(
     let in_flight = TaskTracker::new();
     let backlog = broker.as_ref().map(|broker| backlog(broker, &pipeline)).transpose()?;
     let deadline = settings.shutdown.shutdown_deadline;
-    let worker = WorkerStop::new(&shutdown, deadline, in_flight.clone(), backlog);
+    let worker_stop = WorkerStop::new(&shutdown, deadline, in_flight.clone(), backlog);
     let parts = signal_worker::app::Parts {
         bus: Arc::clone(&bus),
-        store: Arc::clone(&store),
+        store: Arc::clone(&database) as _,
         health: health.clone(),
-        shutdown: worker.shutdown(),
+        shutdown: worker_stop.shutdown(),
         broker_id: broker.as_ref().map(|broker| broker.id().to_owned()),
     };
-    signal_worker::app::start(&pipeline, parts)?;
+    let worker = signal_worker::app::start(&pipeline, parts)?;
 
     let demo = Demo {
         stream_path: settings.stream.stream_path.clone(),
@@ -154,6 +156,8 @@ pub async fn start(
         allow_remote: settings.own.allow_remote,
     };
     let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
+    let notifications =
+        worker.notifications(&settings.own.base_path, Arc::clone(&database) as _, Arc::clone(&verifier));
     let identity = settings.stream.identity()?.map_or_else(|| identity::open(&dir), Ok)?;
     let identity = Some(identity);
     let database_url = settings.database.database_url.clone();
@@ -172,9 +176,12 @@ pub async fn start(
     let mut stream = settings.stream;
     // Nobody waits for the window when there is no other edge to go to.
     stream.drain_window.get_or_insert(Duration::ZERO);
+    let origins = stream.cors.allowed_origins.clone();
     let edge = Edge::start(stream, parts)?;
-    let serving = tokio::spawn(serve(edge, http, demo, shutdown.clone()));
-    Ok(Running { http_addr, admin_addr, health, shutdown, serving, admin, admin_stop, store, worker, _broker: broker })
+    let router = router(&edge, notifications, &origins, demo);
+    let serving = tokio::spawn(serve(edge, http, router, shutdown.clone()));
+    let (worker, _broker) = (worker_stop, broker);
+    Ok(Running { http_addr, admin_addr, health, shutdown, serving, admin, admin_stop, database, worker, _broker })
 }
 
 /// Whether `start` could begin with these settings. To be called within a runtime.
@@ -200,10 +207,15 @@ pub fn check(settings: &Settings) -> Result<(), StartError> {
     Ok(())
 }
 
+/// The demo in front of the notification API, and that in front of the edge, which knows what there is not.
+fn router(edge: &Edge, notifications: Router, origins: &AllowedOrigins, demo: Demo) -> Router {
+    let behind = rest::finish_for_before(notifications, origins, edge.router(&demo.base_path));
+    demo::router(demo, behind)
+}
+
 /// A process that accepts nobody any more is of no use: it stops.
-async fn serve(edge: Edge, listener: TcpListener, demo: Demo, shutdown: Shutdown) {
-    let behind = edge.router(&demo.base_path);
-    if let Err(error) = edge.serve(listener, demo::router(demo, behind)).await {
+async fn serve(edge: Edge, listener: TcpListener, router: Router, shutdown: Shutdown) {
+    if let Err(error) = edge.serve(listener, router).await {
         tracing::error!(%error, "connections cannot be accepted");
         shutdown.trigger();
     }
@@ -213,7 +225,7 @@ async fn database(
     settings: &Settings,
     dir: &DataDir,
     say: &mut impl FnMut(&str, &str),
-) -> Result<Arc<dyn Store>, StartError> {
+) -> Result<Arc<dyn Database>, StartError> {
     if let Some(url) = &settings.database.database_url {
         say("database", &url.without_credentials());
         return Ok(store::open(url)?);
@@ -311,7 +323,7 @@ impl Running {
         // It stops by the same token; a panic in it has been reported.
         let _ = self.serving.await;
         let (edge, worker) = tokio::join!(self.shutdown.drain(), self.worker.stop());
-        self.store.close().await;
+        self.database.close().await;
         self.admin_stop.cancel();
         let _ = self.admin.await;
         if edge == Drain::Finished { worker } else { edge }

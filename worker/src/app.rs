@@ -5,14 +5,18 @@ mod replay;
 
 use std::{net::SocketAddr, sync::Arc};
 
+use axum::Router;
+use signal_auth::{JwkSetClient, JwkSetError, JwkSetOptions, Verifier};
 use signal_bus::{
     Bus, BusError,
     redis::{Mode, RedisBus},
 };
 use signal_service::{
-    admin,
+    admin, doc,
     health::Health,
     listen::{self, ListenError},
+    rest,
+    serve::{self, Limits as ServeLimits},
     shutdown::Shutdown,
     telemetry,
 };
@@ -28,6 +32,7 @@ use crate::{
     consume::{self, Batches, ConsumeError, ConsumeSettings, range::RangeError},
     dead_letters::producer::DeadLetterTopic,
     explain::ExplainError,
+    inbox::{self, Notifications},
     journal::{self, Journal},
     metrics,
     persist::Persister,
@@ -36,7 +41,7 @@ use crate::{
     replay::ReplayError,
     resolve::Limits,
     selection::Selection,
-    store::{self, Database, OpenError, Store, StoreError, patient::Patient},
+    store::{self, Database, OpenError, Store, StoreError, inbox::Inbox, patient::Patient},
 };
 
 /// What a worker works with and does not make itself.
@@ -73,14 +78,31 @@ pub enum StartError {
     Schema(StoreError),
     #[error("SIGNAL_REDIS_URL: {0}")]
     Backplane(#[from] BusError),
+    #[error("SIGNAL_JWKS_URL: {0}")]
+    Jwks(#[from] JwkSetError),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error("signals can't be listened for")]
     Signals(#[source] std::io::Error),
 }
 
+/// A worker at work.
+#[derive(Debug)]
+pub struct Worker {
+    publisher: Arc<Publisher>,
+    shutdown: Shutdown,
+}
+
+impl Worker {
+    /// The notification API on `inbox`, under `base_path`, to be finished with the other routes.
+    pub fn notifications(&self, base_path: &str, inbox: Arc<dyn Inbox>, verifier: Arc<Verifier>) -> Router {
+        let tasks = self.shutdown.tasks().clone();
+        inbox::router(base_path, Notifications::new(inbox, verifier, Arc::clone(&self.publisher), tasks))
+    }
+}
+
 /// Starts a worker on the parts. It runs as tasks of `parts.shutdown`, which it triggers itself should it fail.
-pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError> {
+pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<Worker, StartError> {
     let consume = consume_settings(settings)?;
     let Parts { bus, store, health, shutdown, broker_id } = parts;
     let ids = Snowflakes::new(settings.snowflake_worker_id).ok_or(StartError::WorkerId)?;
@@ -108,10 +130,11 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<(), StartError
     let stop = shutdown.token();
     shutdown.tasks().spawn(journal::answer::answer(journal, bus, Uuid::new_v4(), stop.clone()));
     shutdown.tasks().spawn(store::watch::watch(patient, database, stop.clone()));
-    shutdown.tasks().spawn(async move { publisher.watch(stop).await });
+    let watching = Arc::clone(&publisher);
+    shutdown.tasks().spawn(async move { watching.watch(stop).await });
     shutdown.tasks().spawn(async move { dead_letters.look().await });
     shutdown.tasks().spawn(supervise(tokio::spawn(work(pipeline, batches)), shutdown.clone()));
-    Ok(())
+    Ok(Worker { publisher, shutdown })
 }
 
 async fn work(pipeline: Pipeline, mut batches: Batches) {
@@ -140,26 +163,35 @@ async fn supervise(work: tokio::task::JoinHandle<()>, shutdown: Shutdown) {
 /// `signal-worker run`: until a signal, then until all is done or the deadline has passed.
 pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
     complete(&needed(settings))?;
-    let (bus, store) = (bus(settings)?, store(settings)?);
+    let (bus, database, keys) = (bus(settings)?, database(settings)?, keys(settings)?);
     let reader = telemetry::metrics();
     metrics::describe();
     let health = Health::new();
     let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
     shutdown.on_signal().map_err(StartError::Signals)?;
 
-    let admin_addr: SocketAddr = settings.http.admin_addr;
+    let (http_addr, admin_addr): (SocketAddr, SocketAddr) = (settings.http.http_addr, settings.http.admin_addr);
+    let http = listen::bind(http_addr, "SIGNAL_HTTP_ADDR")?;
     let listener = listen::bind(admin_addr, "SIGNAL_ADMIN_ADDR")?;
     let router = admin::router(&health, reader);
     // Not a task of the shutdown: a drain can be watched while it lasts.
     tokio::spawn(admin::serve(listener, router, tokio_util::sync::CancellationToken::new()));
+    let (warm, issuer) = (Arc::clone(&keys), health.component("issuer"));
+    tokio::spawn(async move { warm.warm(&issuer).await });
 
-    let parts =
-        Parts { bus, store: Arc::clone(&store) as Arc<dyn Store>, health, shutdown: shutdown.clone(), broker_id: None };
-    start(&settings.pipeline, parts)?;
-    tracing::info!(%admin_addr, topic = settings.pipeline.kafka_topic.as_str(), "worker started");
-    shutdown.token().cancelled().await;
+    let serving = health.component("worker");
+    let store = Arc::clone(&database) as _;
+    let worker = start(&settings.pipeline, Parts { bus, store, health, shutdown: shutdown.clone(), broker_id: None })?;
+    let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
+    let routes = worker.notifications(&settings.http.base_path, Arc::clone(&database) as _, verifier);
+    let routes = routes.merge(doc::router(&settings.http.base_path));
+    let router = rest::finish_for(routes, &settings.cors.allowed_origins);
+    tracing::info!(%http_addr, %admin_addr, topic = settings.pipeline.kafka_topic.as_str(), "worker started");
+    serving.up();
+    serve::serve(http, router, ServeLimits::default(), shutdown.clone()).await;
+    serving.down("stopping");
     shutdown.drain().await;
-    store.close().await;
+    database.close().await;
     Ok(())
 }
 
@@ -167,7 +199,8 @@ pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
 pub fn check(settings: &WorkerSettings) -> Result<(), StartError> {
     complete(&needed(settings))?;
     bus(settings)?;
-    store(settings)?;
+    database(settings)?;
+    keys(settings)?;
     check_pipeline(&settings.pipeline)
 }
 
@@ -183,13 +216,15 @@ pub fn check_pipeline(settings: &PipelineSettings) -> Result<(), StartError> {
 const BROKERS: &str = "SIGNAL_KAFKA_BROKERS";
 const DATABASE: &str = "SIGNAL_DATABASE_URL";
 const REDIS: &str = "SIGNAL_REDIS_URL";
+const JWKS: &str = "SIGNAL_JWKS_URL";
 
 /// What the worker can't do without, and whether it is set.
-fn needed(settings: &WorkerSettings) -> [(&'static str, bool); 3] {
+fn needed(settings: &WorkerSettings) -> [(&'static str, bool); 4] {
     [
         (BROKERS, settings.pipeline.kafka_brokers.is_some()),
         (DATABASE, settings.database.database_url.is_some()),
         (REDIS, settings.backplane.redis_url.is_some()),
+        (JWKS, settings.auth.jwks_url.is_some()),
     ]
 }
 
@@ -208,7 +243,12 @@ fn bus(settings: &WorkerSettings) -> Result<Arc<dyn Bus>, StartError> {
     Ok(Arc::new(RedisBus::new(url.expose(), Mode::Exact)?))
 }
 
-fn store(settings: &WorkerSettings) -> Result<Arc<dyn Database>, StartError> {
+fn database(settings: &WorkerSettings) -> Result<Arc<dyn Database>, StartError> {
     let url = settings.database.database_url.as_ref().ok_or_else(|| StartError::Missing(vec![DATABASE]))?;
     Ok(store::open(url)?)
+}
+
+fn keys(settings: &WorkerSettings) -> Result<Arc<JwkSetClient>, StartError> {
+    let url = settings.auth.jwks_url.as_ref().ok_or_else(|| StartError::Missing(vec![JWKS]))?;
+    Ok(Arc::new(JwkSetClient::new(url, JwkSetOptions::default())?))
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use signal_auth::AuthSettings;
 use signal_service::{
     Secret,
     settings::{
-        BackplaneSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings, values,
+        BackplaneSettings, CorsSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings,
+        values,
     },
 };
 use signal_wire::{activity::TOPIC, snowflake::MAX_WORKER_ID, timestamp};
@@ -20,7 +22,7 @@ use crate::{
 /// What the topic of dead letters has behind the topic's name, unless it is named.
 const DEAD_LETTERS: &str = ".DLQ";
 
-/// Turns activity events from Kafka into rows and pushes.
+/// Turns activity events from Kafka into rows and pushes, and lets people read them.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "signal-worker", version)]
 pub struct Cli {
@@ -33,7 +35,7 @@ pub struct Cli {
 /// Without one, `run`.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum Command {
-    /// Consumes events until told to stop.
+    /// Consumes events and serves the notification API until told to stop.
     Run,
     /// Brings the rows that Signal needs into the database, and ends. Safe to repeat. A database whose tables do not fit
     /// is left as it is.
@@ -79,6 +81,10 @@ pub struct ExplainArgs {
 pub struct WorkerSettings {
     #[command(flatten)]
     pub http: HttpSettings,
+    #[command(flatten)]
+    pub cors: CorsSettings,
+    #[command(flatten)]
+    pub auth: AuthSettings,
     #[command(flatten)]
     pub pipeline: PipelineSettings,
     #[command(flatten)]

@@ -119,7 +119,7 @@ impl Persister {
 }
 
 /// Now, in the milliseconds that rows and pushes show.
-fn now() -> OffsetDateTime {
+pub(crate) fn now() -> OffsetDateTime {
     let now = OffsetDateTime::now_utc();
     now.replace_millisecond(now.millisecond()).expect("a time's own milliseconds are in range")
 }

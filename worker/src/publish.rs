@@ -18,7 +18,7 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
 use signal_bus::{Bus, Event, Publication};
 use signal_service::health::Component;
 use signal_wire::{
@@ -141,6 +141,17 @@ impl Publisher {
         }
         self.send(group, &mut tallies).await;
         tallies
+    }
+
+    /// Says events to one person's windows, in order. Never fails either.
+    pub async fn say(&self, recipient_id: &str, events: &[(&str, Box<RawValue>)]) {
+        let mut group = Group::default();
+        let room = room::recipient(recipient_id);
+        for (event, data) in events {
+            let payload = Envelope::new(EMITTER, Target::Room(&room), event, Some(data)).encode();
+            group.add(Addressed { draft: 0, recipient_id: recipient_id.to_owned() }, payload);
+        }
+        self.send(group, &mut Tallies::new()).await;
     }
 
     async fn send(&self, group: Group, tallies: &mut Tallies) {
@@ -302,7 +313,7 @@ fn notification(draft: &Draft) -> Notification {
 }
 
 /// A row as it goes out.
-fn stored(row: StoredRow) -> Notification {
+pub(crate) fn stored(row: StoredRow) -> Notification {
     Notification {
         id: row.id,
         recipient_id: row.recipient_id,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BROKERS, DATABASE, StartError, bus, consume_settings, store};
+use super::{BROKERS, DATABASE, StartError, bus, consume_settings, database};
 use crate::{
     config::{ExplainArgs, WorkerSettings},
     consume::range::Topic,
@@ -16,7 +16,7 @@ pub async fn explain(settings: &WorkerSettings, args: &ExplainArgs) -> Result<Fa
         (DATABASE, settings.database.database_url.is_some()),
     ])?;
     let consume = consume_settings(&settings.pipeline)?;
-    let database = store(settings)?;
+    let database = database(settings)?;
     let sources = Sources {
         topic: Topic::open(&consume, &consume.topic)?,
         dead_letters: Topic::open(&consume, &settings.pipeline.dead_letter_topic()?)?,

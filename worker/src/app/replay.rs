@@ -10,7 +10,7 @@ use signal_service::{health::Health, shutdown::Shutdown, telemetry};
 use signal_wire::{snowflake::Snowflakes, timestamp};
 use tokio_util::sync::CancellationToken;
 
-use super::{BROKERS, DATABASE, REDIS, StartError, bus, consume_settings, store};
+use super::{BROKERS, DATABASE, REDIS, StartError, bus, consume_settings};
 use crate::{
     config::WorkerSettings,
     consume::range::Topic,
@@ -43,7 +43,7 @@ pub async fn replay(settings: &WorkerSettings, asked: &ReplaySettings) -> Result
     shutdown.on_signal().map_err(StartError::Signals)?;
     let (health, stop) = (Health::new(), shutdown.token());
     let topic = Topic::open(&consume_settings(&settings.pipeline)?, &settings.pipeline.kafka_topic)?;
-    let store: Arc<dyn Store> = store(settings)?;
+    let store: Arc<dyn Store> = super::database(settings)?;
     let database = health.component("database");
     match store.ping().await {
         Ok(()) => database.up(),

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use signal_harness::{Kafka, Postgres, Redis, Service, Signal, free_port, require};
+use serde_json::Value;
+use signal_harness::{Issuer, Kafka, Postgres, Redis, Response, Service, Signal, free_port, require};
 
 use crate::kafka::{SOON, TOPIC};
 
@@ -13,10 +14,10 @@ fn sqlite(dir: &tempfile::TempDir) -> String {
 #[tokio::test]
 async fn says_what_is_missing_and_what_is_wrong() {
     let nothing = Service::worker().arg("check-config").run(SOON).await;
-    let missing = "not set: SIGNAL_KAFKA_BROKERS, SIGNAL_DATABASE_URL, SIGNAL_REDIS_URL";
+    let missing = "not set: SIGNAL_KAFKA_BROKERS, SIGNAL_DATABASE_URL, SIGNAL_REDIS_URL, SIGNAL_JWKS_URL";
     assert!(!nothing.status.success() && nothing.output.contains(missing), "{}", nothing.output);
     let started = Service::worker().env("SIGNAL_DATABASE_URL", "sqlite://x.db").run(SOON).await;
-    let missing = "not set: SIGNAL_KAFKA_BROKERS, SIGNAL_REDIS_URL";
+    let missing = "not set: SIGNAL_KAFKA_BROKERS, SIGNAL_REDIS_URL, SIGNAL_JWKS_URL";
     assert!(!started.status.success() && started.output.contains(missing), "{}", started.output);
 
     let all = || {
@@ -24,6 +25,7 @@ async fn says_what_is_missing_and_what_is_wrong() {
             .env("SIGNAL_REDIS_URL", "redis://127.0.0.1:1")
             .env("SIGNAL_KAFKA_BROKERS", "127.0.0.1:1")
             .env("SIGNAL_DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x")
+            .env("SIGNAL_JWKS_URL", "http://127.0.0.1:1/jwks")
             .arg("check-config")
     };
     let output = all().run(SOON).await.expect_success();
@@ -33,6 +35,8 @@ async fn says_what_is_missing_and_what_is_wrong() {
         ("SIGNAL_KAFKA_PROPERTIES", "sasl.passwort=hunter2", "sasl.passwort"),
         ("SIGNAL_KAFKA_PROPERTIES", "enable.auto.commit=true", "enable.auto.commit"),
         ("SIGNAL_DATABASE_URL", "mysql://u:hunter2@db/x", "SIGNAL_DATABASE_URL"),
+        ("SIGNAL_JWKS_URL", "hunter2", "SIGNAL_JWKS_URL"),
+        ("SIGNAL_ALLOWED_ORIGINS", "example.com", "SIGNAL_ALLOWED_ORIGINS"),
     ] {
         let finished = all().env(name, value).run(SOON).await;
         assert!(!finished.status.success() && finished.output.contains(said), "{name}: {}", finished.output);
@@ -116,7 +120,7 @@ async fn a_running_worker_says_what_does_not_fit() {
         let worker = &worker;
         move || async move {
             let ready = worker.health("ready").await.map_err(|error| error.to_string())?;
-            let body: serde_json::Value = serde_json::from_str(&ready.body).map_err(|error| error.to_string())?;
+            let body: Value = serde_json::from_str(&ready.body).map_err(|error| error.to_string())?;
             let component = &body["components"]["database"];
             let says = component["reason"].as_str().unwrap_or_default().contains(what);
             if component["up"] == up && says { Ok(()) } else { Err(ready.body) }
@@ -136,15 +140,16 @@ async fn without_anything_it_lives_says_so_and_stops_in_time() {
         .env("SIGNAL_REDIS_URL", format!("redis://{}", nobody()))
         .env("SIGNAL_KAFKA_BROKERS", nobody())
         .env("SIGNAL_DATABASE_URL", format!("postgres://nobody@{}/none", nobody()))
+        .env("SIGNAL_JWKS_URL", format!("http://{}/jwks", nobody()))
         .spawn();
     let named = || async {
         let ready = worker.health("ready").await.map_err(|error| error.to_string())?;
-        let body: serde_json::Value = serde_json::from_str(&ready.body).map_err(|error| error.to_string())?;
+        let body: Value = serde_json::from_str(&ready.body).map_err(|error| error.to_string())?;
         let down = |name: &str| {
             let component = &body["components"][name];
             component["up"] == false && component["reason"] != "starting"
         };
-        let all = ["kafka", "database", "backplane"].into_iter().all(down);
+        let all = ["kafka", "database", "backplane", "issuer"].into_iter().all(down);
         if ready.status == 503 && all { Ok(()) } else { Err(ready.body) }
     };
     worker.wait_until(SOON, named).await;
@@ -157,18 +162,20 @@ async fn without_anything_it_lives_says_so_and_stops_in_time() {
 async fn recovers_when_everything_comes() {
     require!(Kafka, Postgres, Redis);
     let (kafka, postgres, redis) = (Kafka::reserved(), Postgres::reserved(), Redis::reserved());
+    let issuer = Issuer::reserved();
     let url = postgres.url("postgres");
     let worker = Service::worker()
         .env("SIGNAL_REDIS_URL", redis.url())
         .env("SIGNAL_KAFKA_BROKERS", kafka.brokers())
         .env("SIGNAL_DATABASE_URL", &url)
+        .env("SIGNAL_JWKS_URL", issuer.jwks_url())
         .spawn();
     let live = || async {
         let answer = worker.health("ready").await.map_err(|error| error.to_string())?;
         if answer.status == 503 { Ok(()) } else { Err(answer.body) }
     };
     worker.wait_until(SOON, live).await;
-    tokio::join!(kafka.start(), postgres.start(), redis.start());
+    tokio::join!(kafka.start(), postgres.start(), redis.start(), issuer.start());
     Service::worker()
         .env("SIGNAL_DATABASE_URL", &url)
         .arg("migrate")
@@ -178,6 +185,39 @@ async fn recovers_when_everything_comes() {
         .expect_success();
     kafka.create_topic(TOPIC, 1).await;
     worker.wait_ready(SOON).await;
+    worker.signal(Signal::Term);
+    assert!(worker.wait_exit(SOON).await.success(), "{}", worker.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serves_the_api_under_its_base_path_whatever_else_is_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let migrate = Service::worker().env("SIGNAL_DATABASE_URL", sqlite(&dir)).arg("migrate").arg("--with-core-schema");
+    migrate.run(SOON).await.expect_success();
+    let issuer = Issuer::launch().await;
+    let worker = Service::worker()
+        .env("SIGNAL_REDIS_URL", format!("redis://127.0.0.1:{}", free_port()))
+        .env("SIGNAL_KAFKA_BROKERS", format!("127.0.0.1:{}", free_port()))
+        .env("SIGNAL_DATABASE_URL", sqlite(&dir))
+        .env("SIGNAL_JWKS_URL", issuer.jwks_url())
+        .env("SIGNAL_BASE_PATH", "/signal")
+        .spawn();
+    let asked =
+        async |path: &str| -> Result<Response, String> { worker.get(path).await.map_err(|error| error.to_string()) };
+    let status = async |path: &str, status: u16| {
+        let answer = asked(path).await?;
+        if answer.status == status { Ok(answer.body) } else { Err(format!("{} {}", answer.status, answer.body)) }
+    };
+    worker.wait_until(SOON, || status("/signal/notifications", 401)).await;
+    let document = worker.wait_until(SOON, || status("/signal/doc/openapi.json", 200)).await;
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(document["servers"][0]["url"], "/signal");
+    assert!(document["paths"]["/notifications/read-all"]["patch"].is_object());
+    status("/signal/doc", 200).await.unwrap();
+    for path in ["/notifications", "/v1/api/signal/notifications", "/signal/socket/websocket/clients"] {
+        let body = status(path, 404).await.unwrap();
+        assert!(body.contains(r#""statusCode":404"#), "{body}");
+    }
     worker.signal(Signal::Term);
     assert!(worker.wait_exit(SOON).await.success(), "{}", worker.output());
 }

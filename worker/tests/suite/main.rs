@@ -8,6 +8,7 @@ mod dead_letters;
 mod explain;
 mod fixture;
 mod history;
+mod inbox;
 mod interposed;
 mod kafka;
 mod migrate;

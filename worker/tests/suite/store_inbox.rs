@@ -302,11 +302,13 @@ async fn crowd() -> Fixture {
             FROM generate_series(0, 99999) AS n"#,
         )
         .await;
-    fixture.run(r#"ANALYZE "ActivityNotification""#).await;
+    fixture.run(ANALYZE).await;
     fixture
 }
 
-/// How often an index, or the table as a whole, was read, and how many of an index's entries.
+const ANALYZE: &str = r#"ANALYZE "ActivityNotification""#;
+
+/// How often an index was read, and how many of its entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Reads {
     scans: u64,
@@ -317,7 +319,6 @@ struct Reads {
 struct Plan {
     inbox: Reads,
     unread: Reads,
-    table: Reads,
 }
 
 /// What Postgres has read for `work`, by its own count.
@@ -331,9 +332,6 @@ async fn plan(fixture: &Fixture, work: impl AsyncFnOnce(&dyn Inbox)) -> Plan {
         let rows = fixture.texts(
             r#"SELECT concat_ws(' ', indexrelname, idx_scan, idx_tup_read) FROM pg_stat_user_indexes
                UNION ALL
-               SELECT concat_ws(' ', 'table', seq_scan, 0) FROM pg_stat_user_tables
-               WHERE relname = 'ActivityNotification'
-               UNION ALL
                SELECT 'session' FROM pg_stat_activity
                WHERE datname = current_database() AND application_name = 'signal-worker'"#,
         );
@@ -344,12 +342,11 @@ async fn plan(fixture: &Fixture, work: impl AsyncFnOnce(&dyn Inbox)) -> Plan {
             match parts[0] {
                 "ActivityNotification_inbox_idx" => plan.inbox = Reads { scans: reads(1), entries: reads(2) },
                 "ActivityNotification_unread_idx" => plan.unread = Reads { scans: reads(1), entries: reads(2) },
-                "table" => plan.table = Reads { scans: reads(1), entries: 0 },
                 "session" => return Err("a session has not ended".to_owned()),
                 _ => {}
             }
         }
-        let any = plan.inbox.scans + plan.unread.scans + plan.table.scans > 0;
+        let any = plan.inbox.scans + plan.unread.scans > 0;
         if any { Ok(plan) } else { Err("nothing has been counted".to_owned()) }
     })
     .await
@@ -379,7 +376,7 @@ async fn a_list_among_many_reads_no_more_than_its_page() {
         })
         .await;
         let entries = plan.inbox.entries;
-        assert_eq!((plan.inbox.scans, plan.unread.scans, plan.table.scans), (2 * TIMES as u64, 0, 0), "{plan:?}");
+        assert_eq!((plan.inbox.scans, plan.unread.scans), (2 * TIMES as u64, 0), "{collation:?} {plan:?}");
         assert!(entries <= 2 * TIMES as u64 * 21, "{entries} entries read for pages of 20");
     }
     let listed = listed(&*fixture.inbox, of("user-7"), 37).await;
@@ -408,7 +405,8 @@ async fn what_is_unread_among_many_is_found_by_its_own_index() {
         assert_eq!(inbox.mark("user-7", Which::All { before: None }, now()).await.unwrap().unwrap().updated, 10);
     })
     .await;
-    assert_eq!((plan.inbox.scans, plan.table.scans), (0, 0), "{plan:?}");
+    // Of the marking, one finds what is unread and one counts what is left.
+    assert_eq!((plan.inbox.scans, plan.unread.scans), (0, 2 * TIMES as u64 + 2), "{plan:?}");
     assert!(plan.unread.entries <= 2 * TIMES as u64 * 10 + 20, "{plan:?}");
 }
 

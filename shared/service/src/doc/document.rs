@@ -11,8 +11,8 @@ use super::responses;
 use crate::rest::REQUEST_ID;
 
 const DESCRIPTION: &str = "\
-The REST side of the real-time edge: operators see and steer connected clients, on whichever edge they are. \
-What travels on the WebSocket is no REST: the source's docs/protocol.md has it.
+The REST side of Signal: people read their notifications and mark them as read, and operators see and steer connected \
+clients, on whichever edge they are. What travels on the WebSocket is no REST: the source's docs/protocol.md has it.
 
 Every answer carries `x-request-id`, which is the caller's if it sent a sane one, and every failure has the same shape. \
 Only what is no HTTP request, or one with more than 16 KiB of headers, is refused without.";

@@ -2,7 +2,7 @@
 //!
 //! | extractor | refuses with |
 //! |---|---|
-//! | [`Body`] | 413 above the limit, 415 for what is not JSON, 422; as an `Option`, none where no byte is sent |
+//! | [`Body`] | 413 above the limit, 415 for what is not JSON, 422; as an `Option`, none for no byte and for `null` |
 //! | [`Query`] | 422 |
 //! | [`Path`] | 404: what cannot be a name names nothing |
 //! | [`Bearer`] | 401 |
@@ -41,10 +41,11 @@ impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Option<Self>, RestError> {
         let is_json = is_json(request.headers());
         let bytes = bytes(request, state).await?;
-        match (bytes.is_empty(), is_json) {
-            (true, _) => Ok(None),
-            (false, true) => object(&bytes).map(|body| Some(Self(body))),
-            (false, false) => Err(RestError::unsupported_media_type()),
+        match bytes.trim_ascii() {
+            b"" => Ok(None),
+            _ if !is_json => Err(RestError::unsupported_media_type()),
+            b"null" => Ok(None),
+            body => object(body).map(|body| Some(Self(body))),
         }
     }
 }
