@@ -79,6 +79,8 @@ fn execute(cli: &Cli, source: &Source) -> anyhow::Result<ExitCode> {
             let report = &replayed.report;
             let text = if asked.json { format!("{}\n", report.json()) } else { report.to_string() };
             write!(std::io::stdout(), "{text}").context("standard output is closed")?;
+            // A question that Kafka has not answered yet is not waited for.
+            runtime.shutdown_background();
             return Ok(status(&replayed, asked.strict));
         }
         Command::CheckConfig => {

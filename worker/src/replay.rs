@@ -56,8 +56,6 @@ pub enum ReplayError {
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("stopped before it had begun")]
-    Stopped,
 }
 
 /// What a replay works with.
@@ -81,7 +79,12 @@ pub struct Parts {
 pub async fn replay(parts: &Parts, settings: &ReplaySettings) -> Result<Report, ReplayError> {
     let started = Instant::now();
     let plan = tokio::select! {
-        () = parts.stop.cancelled() => return Err(ReplayError::Stopped),
+        biased;
+        () = parts.stop.cancelled() => {
+            let resume = Some(settings.command(&settings.from, &settings.to));
+            let report = Run::new(parts, settings, Plan::default()).report;
+            return Ok(Report { resume, ending: Ending::Stopped, ..report });
+        }
         plan = Plan::make(&parts.topic, settings) => plan?,
     };
     let mut run = Run::new(parts, settings, plan);
@@ -101,6 +104,7 @@ pub async fn replay(parts: &Parts, settings: &ReplaySettings) -> Result<Report, 
 }
 
 /// What is to be read, as it was fixed when the replay first began.
+#[derive(Default)]
 struct Plan {
     stretches: Vec<Stretch>,
     notes: Vec<String>,
@@ -147,10 +151,6 @@ impl<'a> Run<'a> {
         let Plan { stretches, notes, checkpoint, resumed } = plan;
         let total = stretches.iter().map(|stretch| stretch.rest().len()).sum();
         let done_before: u64 = stretches.iter().map(Stretch::done).sum();
-        for note in &notes {
-            tracing::warn!(note, "less is there than was asked for");
-        }
-        tracing::info!(total, done_before, resumed, dry_run = settings.dry_run, push = settings.push, "replay begins");
         let report = Report {
             topic: parts.topic.name().to_string(),
             stretches: Vec::new(),
@@ -181,6 +181,11 @@ impl<'a> Run<'a> {
         if self.report.done_before.is_some() && rest.iter().all(Slice::is_empty) {
             return Ok(Ending::FinishedBefore);
         }
+        for note in &self.report.notes {
+            tracing::warn!(note, "less is there than was asked for");
+        }
+        let Report { done_before, dry_run, push, .. } = self.report;
+        tracing::info!(total = self.standing.lock().total, done_before, dry_run, push, "replay begins");
         let mut records = self.parts.topic.read(&rest)?;
         let _progress = Progress::start(self.parts.display, &self.standing, &self.parts.health);
         while let Some(mut batch) = self.next(&mut records).await? {
@@ -255,8 +260,11 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The command that does what is left, by offsets.
+/// The command that does what is left: by offsets, unless a checkpoint has them.
 fn resume(settings: &ReplaySettings, stretches: &[Stretch]) -> String {
+    if settings.checkpoint.is_some() {
+        return settings.command(&settings.from, &settings.to);
+    }
     let left = stretches.iter().filter(|stretch| !stretch.rest().is_empty());
     let (from, to) = left.map(|left| ((left.partition, left.next), (left.partition, left.to))).unzip();
     settings.command(&Point::Positions(from), &Point::Positions(to))

@@ -83,7 +83,7 @@ impl ReplaySettings {
         self.push && !self.dry_run
     }
 
-    /// The command that does what is left, with the offsets of `from` and `to` in the place of the points.
+    /// The same command with other points.
     pub(super) fn command(&self, from: &Point, to: &Point) -> String {
         let mut words = vec!["signal-worker replay".to_owned(), format!("--from {from} --to {to}")];
         let filters = [
@@ -105,6 +105,8 @@ impl ReplaySettings {
         ];
         words.extend(switches.into_iter().filter(|(_, on)| *on).map(|(flag, _)| flag.to_owned()));
         words.extend(self.rate.map(|rate| format!("--rate {rate}")));
+        let file = self.checkpoint.as_ref().map(|file| quoted(&file.to_string_lossy()));
+        words.extend(file.map(|file| format!("--checkpoint={file}")));
         words.join(" ")
     }
 }
@@ -160,7 +162,7 @@ mod tests {
     #[test]
     fn the_command_that_goes_on_is_read_as_the_same() {
         let odd = ["it's", "a b", "--push", "", "m;1"];
-        let mut args = vec!["--from", "beginning", "--rate", "7", "--push", "--strict"];
+        let mut args = vec!["--from", "beginning", "--rate", "7", "--push", "--strict", "--checkpoint", "a file"];
         args.extend(["--type", "PAYMENT_SUCCESS", "--user", "u-1", "--user", "u-2"]);
         let odd_args: Vec<String> = odd.iter().map(|id| format!("--merchant={id}")).collect();
         args.extend(odd_args.iter().map(String::as_str));

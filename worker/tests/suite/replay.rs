@@ -237,7 +237,7 @@ async fn a_rate_holds_for_what_matches_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_behind_a_batch_and_says_how_to_go_on() {
     let (fixture, cluster) = (Fixture::sqlite().await, Cluster::new(3));
-    let names = names(0..300);
+    let names = names(0..1200);
     produce(&cluster, 3, &names).await;
     let attempt = Attempt::new(&cluster, Arc::clone(&fixture.store), &["--from", "beginning", "--rate", "100"]);
     let stop = async {
@@ -246,7 +246,7 @@ async fn a_stop_ends_behind_a_batch_and_says_how_to_go_on() {
     };
     let (report, ()) = tokio::join!(attempt.run(), stop);
     assert!(matches!(report.ending, Ending::Stopped), "{report}");
-    assert!(report.read < 300);
+    assert!(report.read < 1200);
     assert_eq!(events(&fixture).await.len() as u64, report.read);
     // What came later is not meant by who goes on.
     produce(&cluster, 3, &["later".to_owned()]).await;
@@ -256,7 +256,7 @@ async fn a_stop_ends_behind_a_batch_and_says_how_to_go_on() {
     let args: Vec<&str> = command.strip_prefix("signal-worker replay ").unwrap().split(' ').collect();
     let rest = run(&cluster, &fixture, &args).await;
     assert_finished(&rest);
-    assert_eq!((rest.read, rest.inserted), (300 - report.read, 300 - report.read), "nothing is read twice");
+    assert_eq!((rest.read, rest.inserted), (1200 - report.read, 1200 - report.read), "nothing is read twice");
     assert_eq!(events(&fixture).await, names);
 }
 
@@ -264,6 +264,17 @@ async fn a_stop_ends_behind_a_batch_and_says_how_to_go_on() {
 fn is_away(attempt: &Attempt) -> bool {
     let status = attempt.parts.health.status("database").unwrap();
     !status.up && status.reason.as_deref() != Some("starting")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_before_the_beginning_says_the_whole_command() {
+    let (fixture, cluster) = (Fixture::sqlite().await, Cluster::new(1));
+    let attempt = Attempt::new(&cluster, Arc::clone(&fixture.store), &["--from", "2h", "--user", "ann"]);
+    attempt.parts.stop.cancel();
+    let report = attempt.run().await;
+    assert!(matches!(report.ending, Ending::Stopped), "{report}");
+    let json = report.json();
+    assert_eq!(json["resume"], "signal-worker replay --from 2h --to end --user=ann");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -283,7 +294,10 @@ async fn a_database_that_is_away_is_waited_for_and_a_stop_is_not() {
     };
     let (report, ()) = tokio::join!(stopped.run(), stop);
     assert!(matches!(report.ending, Ending::Stopped), "{report}");
-    assert_eq!((report.read, report.json()["partitions"][0]["next"].as_u64()), (0, Some(0)));
+    let json = report.json();
+    assert_eq!((report.read, json["partitions"][0]["next"].as_u64()), (0, Some(0)));
+    let same = format!("signal-worker replay --from 0:0 --to end --checkpoint={}", file.display());
+    assert_eq!(json["resume"].as_str(), Some(same.as_str()));
 
     let patient = Attempt::new(&cluster, Arc::clone(&store) as _, &args);
     let back = async {

@@ -122,7 +122,7 @@ async fn strict_has_a_status_for_loose_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_it_in_order_with_a_status_of_its_own() {
     let (fixture, cluster) = (Fixture::sqlite().await, Cluster::new(1));
-    let names = names(0..400);
+    let names = names(0..1200);
     produce(&cluster, 1, &names).await;
     let mut read = 0;
     let mut args: Vec<String> = ["--from", "beginning"].map(str::to_owned).into();
@@ -151,7 +151,7 @@ async fn a_signal_ends_it_in_order_with_a_status_of_its_own() {
     }
     let all: Vec<&str> = args.iter().map(String::as_str).chain(["--json"]).collect();
     let summary = summary(&replay(&cluster, &fixture, &all).run(SOON).await.expect_success());
-    assert_eq!(count(&summary, "read") + read, 400, "nothing twice, nothing left out");
+    assert_eq!(count(&summary, "read") + read, 1200, "nothing twice, nothing left out");
     assert_eq!(events(&fixture).await, names);
 }
 
@@ -164,7 +164,7 @@ fn done(file: &Path) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_batch_it_goes_on_from_its_checkpoint() {
-    const RECORDS: usize = 500;
+    const RECORDS: usize = 1200;
     let (fixture, cluster) = (Fixture::sqlite().await, Cluster::new(3));
     let names = names(0..RECORDS);
     produce(&cluster, 3, &names).await;
@@ -173,7 +173,7 @@ async fn killed_at_any_batch_it_goes_on_from_its_checkpoint() {
     let args = ["--from", "beginning", "--json", "--checkpoint", file.to_str().unwrap()];
     let random = u64::from(getrandom::u32().unwrap());
     for at in [1 + random % 100, 120 + random % 200] {
-        let running = replay(&cluster, &fixture, &[&args[..], &["--rate", "200"]].concat()).spawn();
+        let running = replay(&cluster, &fixture, &[&args[..], &["--rate", "100"]].concat()).spawn();
         running
             .wait_until(SOON, || async {
                 let done = done(&file);
