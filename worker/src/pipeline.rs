@@ -27,6 +27,9 @@ use crate::{
 
 /// Rows of one transaction. Also bounds what of an audience is in memory.
 pub const CHUNK: usize = 4096;
+/// What the records of a chunk's rows add up to at most, each counted for each of its rows: rows that are there already
+/// are read, and a large event has large rows.
+const CHUNK_BYTES: usize = 16 * 1024 * 1024;
 
 /// What became of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -195,6 +198,7 @@ impl Pipeline {
 
     async fn deliver(&self, batch: &Batch, directory: &Directory, progress: &mut Progress) -> Result<(), StoreError> {
         let mut chunk = Vec::new();
+        let mut bytes = 0;
         let mut pushes = Vec::new();
         for (draft, audience) in batch.audiences.iter().enumerate() {
             let created_at = match self.occasion {
@@ -207,7 +211,9 @@ impl Pipeline {
                 for recipient_id in page.into_iter().filter(|user| self.selection.includes(user)) {
                     matched = true;
                     chunk.push(Copy { draft, recipient_id, created_at });
-                    if chunk.len() == CHUNK {
+                    bytes += batch.records[draft].bytes();
+                    if chunk.len() == CHUNK || bytes >= CHUNK_BYTES {
+                        bytes = 0;
                         pushes = self.write(batch, &std::mem::take(&mut chunk), pushes, progress).await?;
                     }
                 }

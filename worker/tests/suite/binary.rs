@@ -115,6 +115,7 @@ async fn a_running_worker_says_what_does_not_fit() {
         .env("SIGNAL_REDIS_URL", format!("redis://{}", nobody()))
         .env("SIGNAL_KAFKA_BROKERS", nobody())
         .env("SIGNAL_DATABASE_URL", sqlite(&dir))
+        .env("SIGNAL_JWKS_URL", format!("http://{}/jwks", nobody()))
         .spawn();
     let database = |up: bool, what: &'static str| {
         let worker = &worker;

@@ -258,6 +258,18 @@ async fn an_audience_larger_than_memory_is_read_written_and_pushed_in_pieces() {
 }
 
 #[tokio::test]
+async fn a_large_event_is_written_in_smaller_pieces() {
+    let fixture = Fixture::sqlite().await;
+    let counting = Arc::new(Interposed::new(Arc::clone(&fixture.store)));
+    let bench = Bench::new(Arc::clone(&counting) as _);
+    let users: Vec<String> = people(0..40).collect();
+    let large = payment("evt-1", json!({ "userIds": users, "note": "x".repeat(900_000) }));
+    assert_eq!(bench.process(&[large, to_users("evt-2", &["ann"])]).await.inserted, 41);
+    assert_eq!(counting.inserts(), 3, "40 rows of 0.9 MB, 16 MiB at once");
+    assert_eq!(bench.bus.pushes().len(), 41);
+}
+
+#[tokio::test]
 async fn scopes_that_fit_are_resolved_by_one_query() {
     let fixture = Fixture::sqlite().await;
     let mut batch = Vec::new();
