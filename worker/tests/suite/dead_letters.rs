@@ -129,8 +129,7 @@ async fn without_a_topic_for_them_offsets_stay_and_nothing_is_lost() {
     assert!(fixture.count("ActivityNotification").await >= 1);
     cluster.produce([(0, event("evt-3", &["ann"]))]).await;
     assert!(!worker.health.is_ready());
-    let committed = cluster.committed(1);
-    assert!(committed[0] <= 1, "{committed:?}");
+    assert!(cluster.committed(1)[0] <= 1, "the first may have been a batch of its own");
 
     cluster.mock.topic_error(DEAD_LETTERS, NO_ERROR).unwrap();
     eventually(SOON, || async { cluster.committed(1) == [4] }).await;
@@ -150,8 +149,7 @@ async fn a_stop_does_not_wait_for_the_topic_and_the_next_worker_keeps_the_letter
     cluster.produce([(0, b"{".to_vec())]).await;
     eventually(SOON, || async { !worker.health.status("dead_letters").unwrap().up }).await;
     tokio::time::timeout(SOON / 2, worker.stop()).await.expect("long before the deadline of the drain");
-    let committed = cluster.committed(1);
-    assert!(committed[0] <= 1, "{committed:?}");
+    assert_eq!(cluster.committed(1), [0]);
 
     cluster.mock.topic_error(DEAD_LETTERS, NO_ERROR).unwrap();
     let worker = cluster.worker(&bus, Arc::clone(&fixture.store));
