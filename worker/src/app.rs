@@ -1,5 +1,6 @@
 //! The wiring: which parts there are and who is handed what. What happens to a record is the pipeline's business.
 
+pub mod dead_letters;
 mod explain;
 mod replay;
 

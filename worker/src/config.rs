@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 
 use crate::{
     consume::{ConsumeSettings, OffsetReset, TopicName},
+    dead_letters::arguments::DeadLettersCommand,
     replay::ReplaySettings,
     resolve::{Domains, ID},
 };
@@ -48,6 +49,9 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Looks after the records that could not be handled.
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// Says where an event's record is, which rows it made for whom, and what was pushed when, or why not.
     Explain(ExplainArgs),
     /// Leads records of the past through the pipeline once more, beside the workers, and ends. Rows that are there stay

@@ -1,14 +1,23 @@
-//! Records that can't be handled, kept on a topic of their own: [`letter`] is what one looks like, [`producer`] keeps
-//! them.
+//! Records that can't be handled: kept on a topic of their own, and taken in again once the cause is mended.
+//!
+//! [`letter`] is what one looks like, and [`producer`] keeps them while the pipeline runs. Whoever looks after them has
+//! three commands, [`list`], [`show`] and [`retry`].
 
+pub mod arguments;
 pub mod letter;
+pub mod list;
 pub mod producer;
+mod readable;
+pub mod retry;
+pub mod selection;
+pub mod show;
 
-use std::fmt;
+use std::{fmt, io};
 
 use async_trait::async_trait;
 
-use crate::rejection::Rejected;
+use self::selection::Place;
+use crate::{consume::range::RangeError, rejection::Rejected, store::StoreError};
 
 /// Where rejected records are kept.
 #[async_trait]
@@ -25,3 +34,16 @@ pub trait DeadLetters: fmt::Debug + Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("stopped while dead letters could not be kept")]
 pub struct Stopped;
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Topic(#[from] RangeError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("there is no dead letter at {place} on the topic {topic}")]
+    NotThere { place: Place, topic: String },
+    #[error("standard output is closed")]
+    Output(#[from] io::Error),
+}

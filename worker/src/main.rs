@@ -83,6 +83,10 @@ fn execute(cli: &Cli, source: &Source) -> anyhow::Result<ExitCode> {
             runtime.shutdown_background();
             return Ok(status(&replayed, asked.strict));
         }
+        Command::DeadLetters(command) => {
+            let succeeded = runtime.block_on(app::dead_letters::run(settings, command, &mut std::io::stdout()))?;
+            return Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         Command::CheckConfig => {
             let unknown = unknown::unknown_variables(&Cli::command(), source);
             if !unknown.is_empty() {

@@ -119,8 +119,10 @@ impl Pipeline {
         metrics::step("compose", started.elapsed());
         let directory = self.resolve(&mut batch, &mut progress).await?;
         self.deliver(&batch, &directory, &mut progress).await?;
-        self.set_aside(&progress.summary.rejected).await?;
-        let Progress { summary, entries, unread } = progress;
+        let Progress { mut summary, entries, unread } = progress;
+        // However they were found, letters are in the order of their records.
+        summary.rejected.sort_by_key(|one| (one.record.position.partition, one.record.position.offset));
+        self.set_aside(&summary.rejected).await?;
         let now = OffsetDateTime::now_utc();
         self.journal.write(unread.into_iter().chain(entries).map(|entry| Entry { at: now, ..entry }));
         metrics::rows("inserted", summary.inserted);

@@ -16,6 +16,8 @@ use crate::eventually::until;
 
 /// The part of a child's output that is kept, from its end.
 const OUTPUT_LIMIT: usize = 1024 * 1024;
+/// The part of its standard output that is kept as it is, from its beginning.
+const STDOUT_LIMIT: usize = 16 * 1024 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -48,6 +50,7 @@ pub struct Process {
     last_signal: Signal,
     child: Mutex<Child>,
     output: Arc<Mutex<String>>,
+    stdout: Arc<Mutex<Vec<u8>>>,
     readers: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
@@ -71,9 +74,15 @@ impl Process {
             spawn_on_lasting_thread(command).unwrap_or_else(|error| panic!("{name} could not be started: {error}"));
         let pid = libc::pid_t::try_from(child.id()).unwrap();
         let output = Arc::new(Mutex::new(String::new()));
+        let stdout = Arc::new(Mutex::new(Vec::new()));
+        let keep = Arc::clone(&stdout);
         let readers = vec![
-            collect(child.stdout.take().unwrap(), Arc::clone(&output)),
-            collect(child.stderr.take().unwrap(), Arc::clone(&output)),
+            collect(child.stdout.take().unwrap(), Arc::clone(&output), move |line| {
+                let mut stdout = keep.lock().unwrap();
+                let room = STDOUT_LIMIT.saturating_sub(stdout.len());
+                stdout.extend_from_slice(&line[..line.len().min(room)]);
+            }),
+            collect(child.stderr.take().unwrap(), Arc::clone(&output), |_| ()),
         ];
         live().lock().unwrap().push(pid);
         Process {
@@ -82,6 +91,7 @@ impl Process {
             last_signal,
             child: Mutex::new(child),
             output,
+            stdout,
             readers: Mutex::new(readers),
         }
     }
@@ -101,6 +111,11 @@ impl Process {
             reader.join().expect("a reader ends with its pipe");
         }
         self.output()
+    }
+
+    /// What a child wrote to stdout alone, to the byte, up to 16 MiB. To be called after [`Process::output_to_its_end`].
+    pub fn stdout(&self) -> Vec<u8> {
+        self.stdout.lock().unwrap().clone()
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -205,11 +220,16 @@ fn spawn_on_lasting_thread(command: Command) -> std::io::Result<Child> {
     answer.recv().expect("the thread answers every order")
 }
 
-fn collect(stream: impl Read + Send + 'static, output: Arc<Mutex<String>>) -> thread::JoinHandle<()> {
+fn collect(
+    stream: impl Read + Send + 'static,
+    output: Arc<Mutex<String>>,
+    keep: impl Fn(&[u8]) + Send + 'static,
+) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         let mut reader = BufReader::new(stream);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            keep(&line);
             let mut output = output.lock().unwrap();
             output.push_str(&String::from_utf8_lossy(&line));
             if output.len() > OUTPUT_LIMIT {
@@ -237,6 +257,7 @@ mod tests {
         let process = shell("echo out; echo err >&2; exit 3");
         assert_eq!(process.wait_exit(Duration::from_secs(5)).await.code(), Some(3));
         let output = process.output_to_its_end();
+        assert_eq!(process.stdout(), b"out\n");
         assert!(output.contains("out\n") && output.contains("err\n"), "{output}");
     }
 

@@ -63,7 +63,8 @@ impl Launch {
     pub async fn run(self, within: Duration) -> Finished {
         let process = Process::spawn(self.binary, self.command, Signal::Kill);
         let status = process.wait_exit(within).await;
-        Finished { status, output: process.output_to_its_end() }
+        let output = process.output_to_its_end();
+        Finished { status, output, stdout: process.stdout() }
     }
 }
 
@@ -71,7 +72,10 @@ impl Launch {
 #[derive(Debug)]
 pub struct Finished {
     pub status: ExitStatus,
+    /// All that it wrote, results and logs.
     pub output: String,
+    /// Its results alone, to the byte.
+    pub stdout: Vec<u8>,
 }
 
 impl Finished {
@@ -79,6 +83,11 @@ impl Finished {
     pub fn expect_success(self) -> String {
         assert!(self.status.success(), "{}\n{}", self.status, self.output);
         self.output
+    }
+
+    /// Its results, which must be text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap()
     }
 }
 

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod crowd;
+mod dead_letters;
 mod delivery;
 mod drain;
 mod embedded;

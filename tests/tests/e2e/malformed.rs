@@ -9,7 +9,7 @@ const REJECTED_RECORDS: &str = "signal_worker_records_rejected_total";
 const REFUSED_ENVELOPES: &str = "signal_edge_bus_refused_total";
 
 /// Each differs from a good record in one way.
-fn bad_records() -> Vec<(&'static str, Vec<u8>)> {
+pub fn bad_records() -> Vec<(&'static str, Vec<u8>)> {
     let with = |name: &str, value: Value| {
         let mut event = payment("bad", &json!({ "merchantId": "mer-1" }));
         event[name] = value;

@@ -78,6 +78,11 @@ pub fn worker(database_url: &str, brokers: &str, topic: &str, redis: &Redis, iss
         .env("SIGNAL_JWKS_URL", issuer.jwks_url())
 }
 
+/// Where the worker keeps what it can't handle of a topic.
+pub fn dead_letters_of(topic: &str) -> String {
+    format!("{topic}.DLQ")
+}
+
 /// Core's tables and Signal's seed, by the worker's own subcommand.
 pub async fn migrate(database_url: &str) {
     let migrate =
@@ -109,6 +114,7 @@ impl Platform {
             postgres.database_with("core", async |url| migrate(&url).await),
             kafka.topic("SIGNAL_ACTIVITY_NOTIFICATION", 1),
         );
+        kafka.create_topic(&dead_letters_of(&topic), 2).await;
         let Backplane { redis, issuer, .. } = &backplane;
         let worker = worker(database.url(), &kafka.brokers(), &topic, redis, issuer).env("SIGNAL_KAFKA_GROUP", &topic);
         let worker = configure(worker).spawn();

@@ -34,6 +34,8 @@ async fn says_what_is_missing_and_what_is_wrong() {
         ("SIGNAL_KAFKA_TOPICS", "x", "SIGNAL_KAFKA_TOPIC"),
         ("SIGNAL_KAFKA_PROPERTIES", "sasl.passwort=hunter2", "sasl.passwort"),
         ("SIGNAL_KAFKA_PROPERTIES", "enable.auto.commit=true", "enable.auto.commit"),
+        ("SIGNAL_KAFKA_PROPERTIES", "max.in.flight.requests.per.connection=9", "enable.idempotence"),
+        ("SIGNAL_KAFKA_DEAD_LETTER_TOPIC", "SIGNAL_ACTIVITY_NOTIFICATION", "SIGNAL_KAFKA_DEAD_LETTER_TOPIC"),
         ("SIGNAL_DATABASE_URL", "mysql://u:hunter2@db/x", "SIGNAL_DATABASE_URL"),
         ("SIGNAL_JWKS_URL", "hunter2", "SIGNAL_JWKS_URL"),
         ("SIGNAL_ALLOWED_ORIGINS", "example.com", "SIGNAL_ALLOWED_ORIGINS"),

@@ -3,6 +3,7 @@
 
 mod binary;
 mod bus;
+mod commands;
 mod consume;
 mod dead_letters;
 mod explain;
@@ -16,6 +17,7 @@ mod pipeline;
 mod publish;
 mod range;
 mod replay;
+mod retry;
 mod set_aside;
 mod store;
 mod store_inbox;

@@ -9,11 +9,11 @@ use super::inject;
 /// One table per help heading, then the subcommands that are not hidden.
 pub fn markdown(command: &Command) -> String {
     let mut out = String::new();
-    section(&mut out, command, 3);
+    section(&mut out, command, command.get_name(), 3);
     out
 }
 
-fn section(out: &mut String, command: &Command, level: usize) {
+fn section(out: &mut String, command: &Command, path: &str, level: usize) {
     let shown = |arg: &&Arg| !arg.is_hide_set() && !matches!(arg.get_id().as_str(), "help" | "version");
     let args: Vec<&Arg> = command.get_arguments().filter(shown).collect();
     let mut headings: Vec<Option<&str>> = Vec::new();
@@ -34,8 +34,9 @@ fn section(out: &mut String, command: &Command, level: usize) {
     }
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
         let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
-        let _ = write!(out, "{} `{} {}`\n\n{about}\n\n", "#".repeat(level), command.get_name(), sub.get_name());
-        section(out, sub, level + 1);
+        let path = format!("{path} {}", sub.get_name());
+        let _ = write!(out, "{} `{path}`\n\n{about}\n\n", "#".repeat(level));
+        section(out, sub, &path, level + 1);
     }
 }
 
