@@ -302,10 +302,11 @@ async fn a_key_keeps_its_letters_together() {
     }
     let letters = cluster.letters().await;
     assert_eq!(letters.len(), 100);
-    for merchant in 0..7 {
+    // Where Java's clients put these keys: Kafka's murmur2, without its sign, by the number of partitions.
+    for (merchant, partition) in [0, 0, 2, 3, 2, 1, 2].into_iter().enumerate() {
         let key = Bytes::from(format!("mer-{merchant}"));
         let of_one: Vec<_> = letters.iter().filter(|letter| letter.record.key.as_ref() == Some(&key)).collect();
-        assert!(of_one.iter().all(|letter| letter.record.position.partition == of_one[0].record.position.partition));
+        assert!(of_one.iter().all(|letter| letter.record.position.partition == partition), "mer-{merchant}");
         assert!(of_one.is_sorted_by_key(|letter| letter.origin.as_ref().unwrap().offset), "in their order");
     }
 }
