@@ -12,7 +12,12 @@ use crate::{
 };
 
 async fn letters(values: &[&[u8]]) -> Cluster {
-    let (fixture, cluster) = (Fixture::sqlite().await, Cluster::new(1));
+    letters_of(&Fixture::sqlite().await, values).await
+}
+
+/// What this database, and whoever reads the records, can't handle.
+async fn letters_of(fixture: &Fixture, values: &[&[u8]]) -> Cluster {
+    let cluster = Cluster::new(1);
     cluster.produce(values.iter().map(|value| (0, value.to_vec()))).await;
     let worker = cluster.worker_from_the_beginning(&TestBus::new(), Arc::clone(&fixture.store));
     let all = i64::try_from(values.len()).unwrap();
@@ -80,10 +85,18 @@ async fn a_retry_answers_with_its_status() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_says_what_the_real_one_then_does() {
     let value = event("evt-1", &["ann", "bob"]);
-    let cluster = letters(&[&value, &value, b"{"]).await;
+    let picky = Fixture::sqlite().await;
+    picky
+        .run(
+            r#"CREATE TRIGGER picky BEFORE INSERT ON "ActivityNotification"
+               BEGIN SELECT RAISE(ABORT, 'picky'); END"#,
+        )
+        .await;
+    let cluster = letters_of(&picky, &[&value, &value, b"{"]).await;
     let fixture = Fixture::sqlite().await;
-    let retry =
-        |args: &[&str]| command(&cluster, &[&["retry", "--all"], args].concat()).env("SIGNAL_DATABASE_URL", &fixture.url);
+    let retry = |args: &[&str]| {
+        command(&cluster, &[&["retry", "--all"], args].concat()).env("SIGNAL_DATABASE_URL", &fixture.url)
+    };
     for (args, rows) in [(["--dry-run"], 0), (["--no-push"], 2)] {
         let output = retry(&args).run(SOON).await;
         for said in ["brought in     2", "still failing  1", "2 inserted, 2 already there"] {

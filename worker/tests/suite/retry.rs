@@ -95,7 +95,7 @@ async fn a_mended_cause_brings_its_events_in_under_their_own_keys_and_twice_is_o
     assert_eq!(
         said,
         "0:0  SIGNAL_ACTIVITY_NOTIFICATION/0/1  refused_by_database: the database refuses it (1811)\n\
-         0:1  SIGNAL_ACTIVITY_NOTIFICATION/0/2  unknown_type: no such event type is known here\n\
+         0:1  SIGNAL_ACTIVITY_NOTIFICATION/0/2  unknown_type: no event type `REFUND` is known here\n\
          0:2  SIGNAL_ACTIVITY_NOTIFICATION/0/3  not_json: the value is not JSON\n"
     );
 
@@ -220,7 +220,11 @@ async fn a_database_that_is_away_is_waited_for_until_the_stop() {
     desk.bench.pipeline.store = Arc::new(patient) as Arc<dyn Store>;
     let selection = all();
     let (stopped, ()) = tokio::join!(desk.retry(&selection), async {
-        eventually(SOON, || async { store.inserts() >= 2 }).await;
+        let asked = || async {
+            let status = health.status("database").unwrap();
+            !status.up && status.reason.as_deref() != Some("starting")
+        };
+        eventually(SOON, asked).await;
         desk.stop.cancel();
     });
     assert!(stopped.0.stopped && !stopped.0.is_success(), "{stopped:?}");
