@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt, stream};
 use signal_harness::{Postgres, eventually, require};
 use signal_service::Secret;
 use signal_wire::timestamp;
@@ -230,31 +231,22 @@ async fn all_are_marked_or_those_before_a_moment(fixture: &Fixture) {
 async fn markings_count_one_after_the_other_and_versions_say_in_which_order(fixture: &Fixture) {
     const ROWS: usize = 120;
     fixture.write((0..ROWS).map(|n| (format!("id-{n}"), "ann", AT, false))).await;
-    let is_file = !fixture.is_postgres();
     // Two workers on one database.
     let other = store::open(&Secret::new(&*fixture.url)).unwrap();
     let inboxes: [Arc<dyn Inbox>; 2] = [Arc::clone(&fixture.inbox), other];
-    let markings: Vec<_> = (0..ROWS / 3)
-        .map(|n| {
-            let inbox = Arc::clone(&inboxes[n % 2]);
-            tokio::spawn(async move {
-                let ids: Vec<String> = (n * 3..n * 3 + 3).map(|n| format!("id-{n}")).collect();
-                let mut clock = OffsetDateTime::now_utc();
-                clock = clock.replace_millisecond(clock.millisecond()).unwrap();
-                for attempt in 0.. {
-                    match inbox.mark("ann", Which::These(&ids), clock).await {
-                        Ok(marked) => return marked.unwrap(),
-                        // Two processes can't write one file at once; whoever has waited too long asks again.
-                        Err(error) => assert!(is_file && attempt < 50, "{error}"),
-                    }
-                }
-                unreachable!("it was answered or given up")
-            })
-        })
-        .collect();
+    let markings = (0..ROWS / 3).map(|n| {
+        let inbox = Arc::clone(&inboxes[n % 2]);
+        async move {
+            let ids: Vec<String> = (n * 3..n * 3 + 3).map(|n| format!("id-{n}")).collect();
+            let clock = OffsetDateTime::now_utc();
+            let clock = clock.replace_millisecond(clock.millisecond()).unwrap();
+            inbox.mark("ann", Which::These(&ids), clock).await.unwrap().unwrap()
+        }
+    });
+    // As many at once as wait for one another without being kept too long.
+    let mut markings = stream::iter(markings).buffer_unordered(8);
     let mut by_version = BTreeMap::new();
-    for marking in markings {
-        let marked = marking.await.unwrap();
+    while let Some(marked) = markings.next().await {
         assert_eq!(marked.updated, 3);
         assert!(by_version.insert(marked.version, marked.unread).is_none(), "a version twice");
     }
