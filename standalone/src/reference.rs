@@ -30,7 +30,7 @@ pub fn document() -> String {
     let mut out = INTRODUCTION.to_owned();
     for (command, what) in [
         (Edge::command(), "The edge: encrypted WebSockets and the client-management API."),
-        (Worker::command(), "The worker: events from Kafka become rows and pushes."),
+        (Worker::command(), "The worker: events from Kafka become rows and pushes, which people read over REST."),
         (Settings::command(), "Both in one process, with embedded parts for what is not set."),
     ] {
         out += &format!("\n## `{}`\n\n{what}\n\n{}", command.get_name(), reference::markdown(&command));

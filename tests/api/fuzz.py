@@ -4,7 +4,8 @@ Starts `signal` with everything embedded, then
 
 1. asks every operation without a token, with a bad one and as a person without permissions: 401, 401, 403;
 2. lets Schemathesis try every operation as an operator: no 5xx, nothing that the document does not say;
-3. lets it try them without a token.
+3. lets it try those of notifications as a person who has some;
+4. lets it try all of them without a token.
 
 With SEED=random the requests differ from run to run; the seed that was used is printed.
 """
@@ -26,8 +27,9 @@ ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 BASE = "/v1/api/signal"
 START_SECONDS = 60
-# For each of the two runs; the first is the thorough one.
+# For each of the runs; the first is the thorough one.
 OPERATOR_SECONDS = 45
+PERSON_SECONDS = 15
 STRANGER_SECONDS = 10
 METHODS = ("get", "put", "post", "delete", "patch", "head")
 
@@ -96,6 +98,22 @@ class Service:
         assert status == 200, body
         return json.loads(body)["token"]
 
+    def notify(self, person, merchant, count):
+        """Takes payments at a merchant of this person's, waits until they are notifications, and returns a token."""
+        token = self.sign_in(person)
+        for number in range(count):
+            payment = {"merchantId": merchant, "amount": "125000", "currency": "VND", "orderCode": f"A-{number}"}
+            status, body = ask("post", f"{self.url}/demo/payments", body=payment)
+            assert status == 202, body
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            status, body = ask("get", f"{self.url}{BASE}/notifications/count", token)
+            assert status == 200, body
+            if json.loads(body)["count"] == count:
+                return token
+            assert time.monotonic() < deadline, body
+            time.sleep(0.05)
+
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
@@ -126,7 +144,7 @@ def guard(service, document):
     return wrong
 
 
-def fuzz(service, seconds, seed, token=None):
+def fuzz(service, seconds, seed, token=None, *more):
     """Whether Schemathesis is content."""
     command = [
         TARGET / "schemathesis/bin/schemathesis",
@@ -137,6 +155,7 @@ def fuzz(service, seconds, seed, token=None):
         "--checks=all",
         f"--seed={seed}",
         f"--max-time={seconds}",
+        *more,
     ]
     if token is not None:
         command.append(f"--header=Authorization: Bearer {token}")
@@ -156,6 +175,7 @@ def main():
         results = [
             not wrong,
             fuzz(service, OPERATOR_SECONDS, seed, service.sign_in("operator")),
+            fuzz(service, PERSON_SECONDS, seed, service.notify("user-minh", "mer-cafe-79", 25), "--include-tag=Notifications"),
             fuzz(service, STRANGER_SECONDS, seed),
         ]
         if service.process.poll() is not None:

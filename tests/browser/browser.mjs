@@ -45,9 +45,19 @@ export async function openWindow(browser, url, prepare = async () => {}) {
   if (url !== undefined) await page.goto(url);
   const get = (id) => page.getByTestId(id);
   const connected = () => page.locator('[data-testid="connection-state"][data-state="connected"]').waitFor();
+  const loaded = () => page.locator('[data-testid="bell"][data-loaded]').waitFor();
   return {
     page, context, get,
     connected,
+    /** List and count have been read. */
+    loaded,
+    /** Waits until the bell says so many. */
+    unreadIs: (count) => page.locator(`[data-testid="bell"][data-unread="${count}"]`).waitFor(),
+    /** Waits until there is one more than those that were known, and returns the newest. */
+    nextAfter: async (known) => {
+      await get('notification').nth(known.length).waitFor();
+      return get('notification').first();
+    },
     /** What the connection negotiated: protocol and whether the edge's identity was proven. */
     negotiated: async () => {
       await connected();
@@ -60,6 +70,8 @@ export async function openWindow(browser, url, prepare = async () => {}) {
       return { sealed: await get('inspector-sealed').innerText(), plain: await get('inspector-plain').innerText() };
     },
     unread: async () => Number(await get('bell').getAttribute('data-unread')),
+    /** Event ids of what is shown as read. */
+    read: () => page.locator('[data-testid="notification"]:not(.unread)').evaluateAll((items) => items.map((item) => item.dataset.eventId)),
     notifications: () => get('notification').evaluateAll((items) => items.map((item) => item.dataset.eventId)),
     problems: async () => [...problems, ...(await page.evaluate(() => window.policyViolations)).map((one) => `policy: ${one}`)],
   };

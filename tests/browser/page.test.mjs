@@ -27,8 +27,15 @@ describe('the demo page', { skip: missing ?? false }, () => {
   };
   const openAs = async (person) => {
     const window = await open(`?as=${person.id}`);
-    await window.connected();
+    await Promise.all([window.connected(), window.loaded()]);
     return window;
+  };
+  /** Takes a payment at a merchant and waits until this window has it, in front of what it had. */
+  const pay = async (window, merchant) => {
+    const known = await window.notifications();
+    await window.get('pay-merchant').selectOption(merchant);
+    await window.get('pay-submit').click();
+    await window.nextAfter(known);
   };
   const noProblems = async () => {
     for (const window of windows) assert.deepEqual(await window.problems(), []);
@@ -36,13 +43,13 @@ describe('the demo page', { skip: missing ?? false }, () => {
 
   test('a payment lights up the right window and not the other', async () => {
     const [minh, thao] = [await openAs(MINH), await openAs(THAO)];
+    const known = { minh: await minh.notifications(), thao: await thao.notifications() };
 
     await minh.get('pay-merchant').selectOption(MINH.merchant);
     await minh.get('pay-amount').fill('125000');
     await minh.get('pay-order').fill('A-1042');
     await minh.get('pay-submit').click();
-    const arrived = minh.get('notification').first();
-    await arrived.waitFor();
+    const arrived = await minh.nextAfter(known.minh);
     assert.match(await arrived.innerText(), /A-1042/);
     assert.match(await arrived.innerText(), /125[.,]000/);
     assert.equal(await minh.unread(), 1);
@@ -51,13 +58,12 @@ describe('the demo page', { skip: missing ?? false }, () => {
     await minh.get('pay-merchant').selectOption(THAO.merchant);
     await minh.get('pay-order').fill('B-7');
     await minh.get('pay-submit').click();
-    const other = thao.get('notification').first();
-    await other.waitFor();
+    const other = await thao.nextAfter(known.thao);
     assert.match(await other.innerText(), /B-7/);
 
     const [atMinh, atThao] = [await minh.notifications(), await thao.notifications()];
-    assert.equal(atMinh.length, 1);
-    assert.equal(atThao.length, 1);
+    assert.deepEqual(atMinh.slice(1), known.minh);
+    assert.deepEqual(atThao.slice(1), known.thao);
     assert.notEqual(atMinh[0], atThao[0]);
     assert.equal(await thao.unread(), 1);
     await noProblems();
@@ -73,6 +79,46 @@ describe('the demo page', { skip: missing ?? false }, () => {
       await first.get('notification').nth(before).waitFor();
     }
     assert.deepEqual(await first.notifications(), await second.notifications());
+    await noProblems();
+  });
+
+  test('a reload keeps the list, what is read of it, and the count', async () => {
+    const window = await openAs(LAN);
+    for (const merchant of [MINH.merchant, THAO.merchant, MINH.merchant]) await pay(window, merchant);
+    const before = await window.unread();
+    await window.get('notification').first().getByTestId('mark-read').click();
+    await window.unreadIs(before - 1);
+    const [listed, read] = [await window.notifications(), await window.read()];
+    assert.ok(listed.length >= 3 && read.includes(listed[0]) && !read.includes(listed[1]));
+
+    await window.page.reload();
+    await Promise.all([window.connected(), window.loaded()]);
+    await window.unreadIs(before - 1);
+    assert.deepEqual([await window.notifications(), await window.read()], [listed, read]);
+    await noProblems();
+  });
+
+  test('what is read in one window is read in the others of that person, and in nobody else\'s', async () => {
+    const [first, second, minh] = [await openAs(LAN), await openAs(LAN), await openAs(MINH)];
+    const known = { second: await second.notifications(), minh: await minh.notifications() };
+    await pay(first, MINH.merchant);
+    await Promise.all([second.nextAfter(known.second), minh.nextAfter(known.minh)]);
+    const [unread, minhs] = [await first.unread(), await minh.unread()];
+    await second.unreadIs(unread);
+
+    await first.get('notification').first().getByTestId('mark-read').click();
+    await second.unreadIs(unread - 1);
+    await first.unreadIs(unread - 1);
+    const [newest] = await second.notifications();
+    assert.ok((await second.read()).includes(newest));
+
+    await second.get('read-all').click();
+    for (const window of [first, second]) {
+      await window.unreadIs(0);
+      await window.page.waitForFunction(() => document.querySelectorAll('.notification.unread').length === 0);
+    }
+    assert.equal(await minh.unread(), minhs);
+    assert.equal(await first.page.title(), 'Lan · Signal');
     await noProblems();
   });
 
@@ -95,7 +141,8 @@ describe('the demo page', { skip: missing ?? false }, () => {
     await window.get(`person-${MINH.id}`).waitFor();
     await tabTo(page, `person-${MINH.id}`);
     await page.keyboard.press('Enter');
-    await window.connected();
+    await Promise.all([window.connected(), window.loaded()]);
+    const known = await window.notifications();
 
     await tabTo(page, 'pay-merchant');
     await page.keyboard.type('C');
@@ -107,8 +154,7 @@ describe('the demo page', { skip: missing ?? false }, () => {
     await page.keyboard.type('K-1');
     await tabTo(page, 'pay-submit');
     await page.keyboard.press('Enter');
-    const arrived = window.get('notification').first();
-    await arrived.waitFor();
+    const arrived = await window.nextAfter(known);
     assert.match(await arrived.innerText(), /K-1/);
 
     await tabTo(page, 'sign-out');
@@ -119,9 +165,7 @@ describe('the demo page', { skip: missing ?? false }, () => {
 
   test('the inspector shows a sealed frame beside its plaintext', async () => {
     const window = await openAs(MINH);
-    await window.get('pay-merchant').selectOption(MINH.merchant);
-    await window.get('pay-submit').click();
-    await window.get('notification').first().waitFor();
+    await pay(window, MINH.merchant);
     const { sealed, plain } = await window.inspect('notification/created');
     assertSealed(sealed, (await window.negotiated()).protocol);
     assert.match(plain, /PAYMENT_SUCCESS/);
@@ -130,10 +174,11 @@ describe('the demo page', { skip: missing ?? false }, () => {
 
   test('what the form refuses stands at its field', async () => {
     const window = await openAs(MINH);
+    const known = await window.notifications();
     await window.get('pay-amount').fill('plenty');
     await window.get('pay-submit').click();
     await window.page.locator('[data-testid="pay-amount"][aria-invalid="true"]').waitFor();
-    assert.deepEqual(await window.notifications(), []);
+    assert.deepEqual(await window.notifications(), known);
     const problems = await window.problems();
     assert.ok(problems.every((problem) => problem.includes('422')), problems.join('\n'));
   });

@@ -1,4 +1,4 @@
-import type { Pin, PublicJwk } from 'signal-client';
+import type { Notification, Pin, PublicJwk } from 'signal-client';
 
 export interface Settings {
   readonly streamPath: string;
@@ -61,16 +61,71 @@ export async function readIdentity(basePath: string): Promise<Pin | undefined> {
   }
 }
 
-export const signIn = (userId: string): Promise<{ token: string; person: Person }> => request('/demo/sign-in', { userId });
-export const takePayment = (payment: Payment): Promise<{ eventId: string }> => request('/demo/payments', payment);
+export const signIn = (userId: string): Promise<{ token: string; person: Person }> => post('/demo/sign-in', { userId });
+export const takePayment = (payment: Payment): Promise<{ eventId: string }> => post('/demo/payments', payment);
 
-async function request<T>(path: string, body?: unknown): Promise<T> {
-  const init: RequestInit = body === undefined
-    ? {}
-    : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+/** A person's notifications over REST. A token is kept until it is refused. */
+export class NotificationsApi {
+  readonly #path: string;
+  readonly #signIn: () => Promise<string>;
+  #token: Promise<string> | undefined;
+
+  constructor(basePath: string, signIn: () => Promise<string>) {
+    this.#path = `${basePath}/notifications`;
+    this.#signIn = signIn;
+  }
+
+  /** The newest. */
+  async list(limit: number): Promise<readonly Notification[]> {
+    return (await this.#ask<{ readonly data: readonly Notification[] }>('GET', `?limit=${limit}`)).data;
+  }
+
+  async unread(): Promise<number> {
+    return (await this.#ask<{ readonly count: number }>('GET', '/count?unread=true')).count;
+  }
+
+  read(id: string): Promise<Notification> {
+    return this.#ask('PATCH', `/${encodeURIComponent(id)}/read`);
+  }
+
+  /** All that were created before a moment. */
+  readAll(before: string): Promise<{ readonly updated: number }> {
+    return this.#ask('PATCH', '/read-all', { before });
+  }
+
+  async #ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const ask = async (token: string): Promise<T> => request(`${this.#path}${path}`, method, body, token);
+    const known = this.#token;
+    const token = known ?? this.#renew();
+    try {
+      return await ask(await token);
+    } catch (error) {
+      const expired = known !== undefined && error instanceof ApiError && error.status === 401;
+      if (!expired) throw error;
+      return ask(await this.#renew());
+    }
+  }
+
+  #renew(): Promise<string> {
+    const token = this.#signIn();
+    this.#token = token;
+    // One that could not be had is no token to keep.
+    token.catch(() => { if (this.#token === token) this.#token = undefined; });
+    return token;
+  }
+}
+
+const post = <T>(path: string, body: unknown): Promise<T> => request(path, 'POST', body);
+
+async function request<T>(path: string, method = 'GET', body?: unknown, token?: string): Promise<T> {
+  const headers = {
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+  };
+  const content = body === undefined ? {} : { body: JSON.stringify(body) };
   let response: Response;
   try {
-    response = await fetch(path, { ...init, cache: 'no-store' });
+    response = await fetch(path, { method, headers, ...content, cache: 'no-store' });
   } catch {
     throw new ApiError('The server did not answer. Is it still running?');
   }

@@ -13,6 +13,7 @@ mod drain;
 mod embedded;
 mod emitter;
 mod fleet;
+mod inbox;
 mod malformed;
 mod order;
 mod outage;

@@ -90,7 +90,7 @@ async fn a_traced_record_is_followed_through_the_worker_to_the_socket() {
     let window = platform.window("an").await;
     let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
     let event = payment("evt_1", &json!({ "userIds": ["an"] })).to_string();
-    platform.produce_record(&Record::new(event).header("traceparent", &format!("00-{trace}-{span}-01"))).await;
+    platform.produce_record(&Record::new(event).header("traceparent", format!("00-{trace}-{span}-01"))).await;
     window.wait_for_notification("evt_1").await;
     let steps: [&[u8]; 4] = [b"process", b"resolve", b"persist", b"publish"];
     at_worker.wait_for(&[&[&bytes(trace)[..], &bytes(span), b"signal-worker"][..], &steps].concat()).await;

@@ -1,12 +1,15 @@
 //! What a store promises of a person's inbox, on Postgres and on SQLite.
 
+mod postgres;
+
 use std::{
     collections::{BTreeMap, HashSet},
     sync::Arc,
     time::Duration,
 };
 
-use signal_harness::{Postgres, eventually, require};
+use futures_util::{StreamExt, stream};
+use signal_harness::{Postgres, require};
 use signal_service::Secret;
 use signal_wire::timestamp;
 use signal_worker::store::{
@@ -228,31 +231,22 @@ async fn all_are_marked_or_those_before_a_moment(fixture: &Fixture) {
 async fn markings_count_one_after_the_other_and_versions_say_in_which_order(fixture: &Fixture) {
     const ROWS: usize = 120;
     fixture.write((0..ROWS).map(|n| (format!("id-{n}"), "ann", AT, false))).await;
-    let is_file = !fixture.is_postgres();
     // Two workers on one database.
     let other = store::open(&Secret::new(&*fixture.url)).unwrap();
     let inboxes: [Arc<dyn Inbox>; 2] = [Arc::clone(&fixture.inbox), other];
-    let markings: Vec<_> = (0..ROWS / 3)
-        .map(|n| {
-            let inbox = Arc::clone(&inboxes[n % 2]);
-            tokio::spawn(async move {
-                let ids: Vec<String> = (n * 3..n * 3 + 3).map(|n| format!("id-{n}")).collect();
-                let mut clock = OffsetDateTime::now_utc();
-                clock = clock.replace_millisecond(clock.millisecond()).unwrap();
-                for attempt in 0.. {
-                    match inbox.mark("ann", Which::These(&ids), clock).await {
-                        Ok(marked) => return marked.unwrap(),
-                        // Two processes can't write one file at once; whoever has waited too long asks again.
-                        Err(error) => assert!(is_file && attempt < 50, "{error}"),
-                    }
-                }
-                unreachable!("it was answered or given up")
-            })
-        })
-        .collect();
+    let markings = (0..ROWS / 3).map(|n| {
+        let inbox = Arc::clone(&inboxes[n % 2]);
+        async move {
+            let ids: Vec<String> = (n * 3..n * 3 + 3).map(|n| format!("id-{n}")).collect();
+            let clock = OffsetDateTime::now_utc();
+            let clock = clock.replace_millisecond(clock.millisecond()).unwrap();
+            inbox.mark("ann", Which::These(&ids), clock).await.unwrap().unwrap()
+        }
+    });
+    // As many at once as wait for one another without being kept too long.
+    let mut markings = stream::iter(markings).buffer_unordered(8);
     let mut by_version = BTreeMap::new();
-    for marking in markings {
-        let marked = marking.await.unwrap();
+    while let Some(marked) = markings.next().await {
         assert_eq!(marked.updated, 3);
         assert!(by_version.insert(marked.version, marked.unread).is_none(), "a version twice");
     }
@@ -287,139 +281,4 @@ async fn names_that_no_row_can_have_have_nothing(fixture: &Fixture) {
     assert_eq!(mark(fixture, nul, &["id"]).await, None);
     let marked = mark(fixture, "ann", &["i\0d", "id"]).await.unwrap();
     assert_eq!(marked.ids, ["id"], "the others of its list are marked all the same");
-}
-
-/// Rows of 200 people, 500 each, of which ten are unread.
-async fn crowd() -> Fixture {
-    let fixture = Fixture::postgres().await;
-    fixture
-        .run(
-            r#"INSERT INTO "ActivityNotification"
-                (id, event_id, type, recipient_id, title, content, created_at, read_at)
-            SELECT 'id-' || n, 'evt-' || n, 'PAYMENT_SUCCESS', 'user-' || n % 200, 'T', 'C',
-                timestamptz '2026-11-23 08:00:00Z' + n * interval '1 second',
-                CASE WHEN n / 200 % 50 = 0 THEN NULL ELSE now() END
-            FROM generate_series(0, 99999) AS n"#,
-        )
-        .await;
-    fixture.run(ANALYZE).await;
-    fixture
-}
-
-const ANALYZE: &str = r#"ANALYZE "ActivityNotification""#;
-
-/// How often an index was read, and how many of its entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Reads {
-    scans: u64,
-    entries: u64,
-}
-
-#[derive(Debug, Default)]
-struct Plan {
-    inbox: Reads,
-    unread: Reads,
-}
-
-/// What Postgres has read for `work`, by its own count.
-async fn plan(fixture: &Fixture, work: impl AsyncFnOnce(&dyn Inbox)) -> Plan {
-    fixture.texts("SELECT pg_stat_reset()::text").await;
-    let store = store::open(&Secret::new(&*fixture.url)).unwrap();
-    work(&*store).await;
-    // A session's counts are all there once it has ended.
-    store.close().await;
-    eventually(Duration::from_secs(30), || async {
-        let rows = fixture.texts(
-            r#"SELECT concat_ws(' ', indexrelname, idx_scan, idx_tup_read) FROM pg_stat_user_indexes
-               UNION ALL
-               SELECT 'session' FROM pg_stat_activity
-               WHERE datname = current_database() AND application_name = 'signal-worker'"#,
-        );
-        let mut plan = Plan::default();
-        for row in rows.await {
-            let parts: Vec<&str> = row.split(' ').collect();
-            let reads = |at: usize| parts[at].parse().unwrap();
-            match parts[0] {
-                "ActivityNotification_inbox_idx" => plan.inbox = Reads { scans: reads(1), entries: reads(2) },
-                "ActivityNotification_unread_idx" => plan.unread = Reads { scans: reads(1), entries: reads(2) },
-                "session" => return Err("a session has not ended".to_owned()),
-                _ => {}
-            }
-        }
-        let any = plan.inbox.scans + plan.unread.scans > 0;
-        if any { Ok(plan) } else { Err("nothing has been counted".to_owned()) }
-    })
-    .await
-}
-
-/// As often as it takes for Postgres to settle on a plan that is not made for the parameters at hand.
-const TIMES: usize = 8;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_list_among_many_reads_no_more_than_its_page() {
-    require!(Postgres);
-    let fixture = crowd().await;
-    for collation in [None, Some("en-x-icu")] {
-        if let Some(collation) = collation {
-            // The core's own table has the collation of its database.
-            fixture
-                .run(format!(r#"ALTER TABLE "ActivityNotification" ALTER id TYPE text COLLATE "{collation}""#))
-                .await;
-            fixture.run(r#"ANALYZE "ActivityNotification""#).await;
-        }
-        let plan = plan(&fixture, async |inbox| {
-            for _ in 0..TIMES {
-                let first = inbox.page(of("user-7"), None, 20).await.unwrap();
-                let second = inbox.page(of("user-7"), first.next.as_ref(), 20).await.unwrap();
-                assert_eq!((first.rows.len(), second.rows.len()), (20, 20));
-            }
-        })
-        .await;
-        let entries = plan.inbox.entries;
-        assert_eq!((plan.inbox.scans, plan.unread.scans), (2 * TIMES as u64, 0), "{collation:?} {plan:?}");
-        assert!(entries <= 2 * TIMES as u64 * 21, "{entries} entries read for pages of 20");
-    }
-    let listed = listed(&*fixture.inbox, of("user-7"), 37).await;
-    assert_eq!((listed.len(), listed.iter().collect::<HashSet<_>>().len()), (500, 500));
-}
-
-#[tokio::test]
-async fn markings_count_right_whatever_isolation_the_database_gives_by_default() {
-    require!(Postgres);
-    let fixture = Fixture::postgres().await;
-    let database = fixture.url.rsplit('/').next().unwrap().to_owned();
-    fixture.run(format!("ALTER DATABASE {database} SET default_transaction_isolation = 'serializable'")).await;
-    markings_count_one_after_the_other_and_versions_say_in_which_order(&fixture).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_unread_among_many_is_found_by_its_own_index() {
-    require!(Postgres);
-    let fixture = crowd().await;
-    let scope = Scope { unread: Some(true), ..of("user-7") };
-    let plan = plan(&fixture, async |inbox| {
-        for _ in 0..TIMES {
-            assert_eq!(inbox.count(scope).await.unwrap(), 10);
-            assert_eq!(inbox.page(scope, None, 20).await.unwrap().rows.len(), 10);
-        }
-        assert_eq!(inbox.mark("user-7", Which::All { before: None }, now()).await.unwrap().unwrap().updated, 10);
-    })
-    .await;
-    // Of the marking, one finds what is unread and one counts what is left.
-    assert_eq!((plan.inbox.scans, plan.unread.scans), (0, 2 * TIMES as u64 + 2), "{plan:?}");
-    assert!(plan.unread.entries <= 2 * TIMES as u64 * 10 + 20, "{plan:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn ids_in_the_order_of_another_collation_are_paged_all_the_same() {
-    require!(Postgres);
-    let fixture = Fixture::postgres().await;
-    fixture.run(r#"ALTER TABLE "ActivityNotification" ALTER id TYPE text COLLATE "en-x-icu""#).await;
-    let names = ["a", "A", "aa", "B", "b", "Z", "z", "0", "09", "IVUX", "IVUx", "ivux", "á", "-a", "_"];
-    fixture.write(names.map(|name| (name.to_owned(), "ann", AT, false))).await;
-    for limit in 1..=names.len() {
-        let seen = listed(&*fixture.inbox, of("ann"), limit).await;
-        let once: HashSet<_> = seen.iter().collect();
-        assert_eq!((seen.len(), once.len()), (names.len(), names.len()), "limit {limit}: {seen:?}");
-    }
 }

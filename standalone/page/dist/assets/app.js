@@ -22,13 +22,61 @@ async function readIdentity(basePath) {
     throw error;
   }
 }
-var signIn = (userId) => request("/demo/sign-in", { userId });
-var takePayment = (payment) => request("/demo/payments", payment);
-async function request(path, body) {
-  const init = body === void 0 ? {} : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+var signIn = (userId) => post("/demo/sign-in", { userId });
+var takePayment = (payment) => post("/demo/payments", payment);
+var NotificationsApi = class {
+  #path;
+  #signIn;
+  #token;
+  constructor(basePath, signIn2) {
+    this.#path = `${basePath}/notifications`;
+    this.#signIn = signIn2;
+  }
+  /** The newest. */
+  async list(limit) {
+    return (await this.#ask("GET", `?limit=${limit}`)).data;
+  }
+  async unread() {
+    return (await this.#ask("GET", "/count?unread=true")).count;
+  }
+  read(id) {
+    return this.#ask("PATCH", `/${encodeURIComponent(id)}/read`);
+  }
+  /** All that were created before a moment. */
+  readAll(before) {
+    return this.#ask("PATCH", "/read-all", { before });
+  }
+  async #ask(method, path, body) {
+    const ask = async (token2) => request(`${this.#path}${path}`, method, body, token2);
+    const known = this.#token;
+    const token = known ?? this.#renew();
+    try {
+      return await ask(await token);
+    } catch (error) {
+      const expired = known !== void 0 && error instanceof ApiError && error.status === 401;
+      if (!expired) throw error;
+      return ask(await this.#renew());
+    }
+  }
+  #renew() {
+    const token = this.#signIn();
+    this.#token = token;
+    token.catch(() => {
+      if (this.#token === token) this.#token = void 0;
+    });
+    return token;
+  }
+};
+var post = (path, body) => request(path, "POST", body);
+async function request(path, method = "GET", body, token) {
+  const headers = {
+    ...body === void 0 ? {} : { "content-type": "application/json" },
+    ...token === void 0 ? {} : { authorization: `Bearer ${token}` }
+  };
+  const content = body === void 0 ? {} : { body: JSON.stringify(body) };
   let response;
   try {
-    response = await fetch(path, { ...init, cache: "no-store" });
+    response = await fetch(path, { method, headers, ...content, cache: "no-store" });
   } catch {
     throw new ApiError("The server did not answer. Is it still running?");
   }
@@ -1236,6 +1284,10 @@ function listed(names) {
 var LIMIT = 100;
 var Inbox = class {
   #entries = [];
+  #unread = 0;
+  #version = 0;
+  #revision = 0;
+  #loaded = false;
   #changed;
   constructor(changed) {
     this.#changed = changed;
@@ -1243,25 +1295,149 @@ var Inbox = class {
   get entries() {
     return this.#entries;
   }
+  /** The server's count, moved on by what was pushed since. */
   get unread() {
-    return this.#entries.filter((entry) => !entry.read).length;
+    return this.#unread;
   }
-  /** `false` for one that is already there: a redelivery is pushed again. */
+  /** Another one whenever a push has moved the count: a count that was asked for before is then not to be used. */
+  get revision() {
+    return this.#revision;
+  }
+  /** Whether list and count have been read. */
+  get loaded() {
+    return this.#loaded;
+  }
+  complete() {
+    this.#loaded = true;
+    this.#changed();
+  }
+  /** One that was pushed; `false` for one that is already there: a redelivery is pushed again. */
   add(notification, arrivedAt) {
-    if (this.#entries.some((entry2) => entry2.notification.id === notification.id)) return false;
-    const entry = { notification, arrivedAt, read: notification.readAt !== null && notification.readAt !== void 0 };
-    this.#entries = [entry, ...this.#entries].slice(0, LIMIT);
+    const [added] = this.#merge([notification], arrivedAt);
+    if (added === void 0) return false;
+    if (!added.read) this.#move(this.#unread + 1);
     this.#changed();
     return true;
   }
-  markRead(which) {
+  /** What the list has; returns what was not here yet. Nothing that is read becomes unread. */
+  merge(notifications, arrivedAt) {
+    const added = this.#merge(notifications, arrivedAt);
+    this.#changed();
+    return added;
+  }
+  /** What was read, here or in another window. The count does not follow from it: there may be more than is shown. */
+  markRead({ ids, all, before }) {
+    const end = before === void 0 ? Infinity : Date.parse(before);
     for (const entry of this.#entries) {
-      if (which === "all" || which.includes(entry.notification.id)) entry.read = true;
+      const { id, createdAt } = entry.notification;
+      if (ids?.includes(id) === true || all === true && Date.parse(createdAt) < end) entry.read = true;
     }
     this.#changed();
   }
+  /** A count that was pushed; one that a later one has overtaken is passed over. */
+  pushed({ unread, version }) {
+    if (version <= this.#version) return;
+    this.#version = version;
+    this.#move(unread);
+    this.#changed();
+  }
+  /** The server's count, as it was asked for at `revision`. `false` if that is no longer known to be right. */
+  counted(unread, revision) {
+    if (revision !== this.#revision) return false;
+    this.#unread = unread;
+    this.#changed();
+    return true;
+  }
   byEvent(eventId) {
     return this.#entries.find((entry) => entry.notification.eventId === eventId);
+  }
+  #move(unread) {
+    this.#unread = unread;
+    this.#revision += 1;
+  }
+  #merge(notifications, arrivedAt) {
+    const known = new Map(this.#entries.map((entry) => [entry.notification.id, entry]));
+    const added = [];
+    for (const notification of notifications) {
+      const read = notification.readAt !== null && notification.readAt !== void 0;
+      const entry = known.get(notification.id);
+      if (entry === void 0) {
+        const one = { notification, arrivedAt, read };
+        known.set(notification.id, one);
+        added.push(one);
+      } else if (read) entry.read = true;
+    }
+    this.#entries = [...known.values()].sort(newestFirst).slice(0, LIMIT);
+    return added;
+  }
+};
+function newestFirst({ notification: one }, { notification: other }) {
+  const time = Date.parse(other.createdAt) - Date.parse(one.createdAt);
+  return time !== 0 ? time : one.id < other.id ? 1 : -1;
+}
+
+// src/model/inbox_sync.ts
+var QUIET_MS = 1e3;
+var RETRY_MS = 3e3;
+var COUNTS = 3;
+var InboxSync = class {
+  #inbox;
+  #source;
+  #watcher;
+  #loading = false;
+  #again = false;
+  #closed = false;
+  #recount;
+  #retry;
+  constructor(inbox, source, watcher) {
+    this.#inbox = inbox;
+    this.#source = source;
+    this.#watcher = watcher;
+  }
+  /** Reads the list and the count. What is asked for while it reads is one more reading. */
+  async load() {
+    if (this.#closed) return;
+    this.#again = this.#loading;
+    if (this.#loading) return;
+    this.#loading = true;
+    clearTimeout(this.#retry);
+    try {
+      do {
+        this.#again = false;
+        const list = await this.#source.list(LIMIT);
+        if (this.#closed) return;
+        this.#watcher.found(this.#inbox.merge(list, performance.now()));
+        await this.#count();
+      } while (this.#again && !this.#closed);
+      if (this.#closed) return;
+      this.#inbox.complete();
+      this.#watcher.done();
+    } catch (error) {
+      if (this.#closed) return;
+      this.#watcher.failed(error);
+      this.#retry = setTimeout(() => void this.load(), RETRY_MS);
+    } finally {
+      this.#loading = false;
+    }
+  }
+  /** A push may have been in the count before it was heard, or the other way round: a moment later the server says what holds. */
+  recountSoon() {
+    this.#recount ??= setTimeout(() => {
+      this.#recount = void 0;
+      this.#count().catch(() => void 0);
+    }, QUIET_MS);
+  }
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#recount);
+    clearTimeout(this.#retry);
+  }
+  async #count() {
+    for (let tries = 0; tries < COUNTS && !this.#closed; tries += 1) {
+      const { revision } = this.#inbox;
+      if (this.#inbox.counted(await this.#source.unread(), revision)) return;
+    }
+    if (!this.#closed) this.recountSoon();
   }
 };
 
@@ -1350,7 +1526,7 @@ function toNode(safe) {
 
 // src/view/bell.ts
 var ROOMY = matchMedia("(min-width: 1120px)");
-function bellAndPanel(inbox, over) {
+function bellAndPanel(inbox, { read, readAll: readAllShown }, over) {
   const items = /* @__PURE__ */ new Map();
   const badge = el("span", { class: "badge", "aria-hidden": "true" });
   const button = el(
@@ -1362,7 +1538,7 @@ function bellAndPanel(inbox, over) {
   const list = el("ol", { class: "notifications" });
   const empty = el("p", { class: "empty" }, "Nothing yet. Take a payment at one of your merchants and it appears here.");
   const notice = el("p", { class: "notice", hidden: true, role: "status" });
-  const readAll = el("button", { type: "button", class: "quiet", onclick: () => inbox.markRead("all") }, "Mark all as read");
+  const readAll = el("button", { type: "button", class: "quiet", "data-testid": "read-all", onclick: readAllShown }, "Mark all as read");
   const panel = el(
     "aside",
     { id: "notifications", class: "panel", "aria-label": "Notifications" },
@@ -1397,11 +1573,14 @@ function bellAndPanel(inbox, over) {
     button.setAttribute("aria-label", unread === 0 ? "Notifications" : `Notifications, ${unread} unread`);
     badge.textContent = unread === 0 ? "" : unread > 99 ? "99+" : String(unread);
     readAll.hidden = unread === 0;
-    empty.hidden = entries.length > 0;
+    empty.hidden = entries.length > 0 || !inbox.loaded;
+    button.toggleAttribute("data-loaded", inbox.loaded);
     document.title = document.title.replace(/^(\(\d+\) )?/, unread === 0 ? "" : `(${unread}) `);
-    for (const entry of [...entries].reverse()) {
-      const { id } = entry.notification;
-      const item = items.get(id) ?? place(entry);
+    let next = list.firstElementChild;
+    for (const entry of entries) {
+      const item = items.get(entry.notification.id) ?? make(entry);
+      if (item === next) next = item.nextElementSibling;
+      else list.insertBefore(item, next);
       item.classList.toggle("unread", !entry.read);
       item.querySelector(".mark-read")?.toggleAttribute("hidden", entry.read);
     }
@@ -1411,10 +1590,9 @@ function bellAndPanel(inbox, over) {
       items.delete(id);
     }
   };
-  const place = (entry) => {
-    const item = notificationItem(entry, (id) => inbox.markRead([id]));
+  const make = (entry) => {
+    const item = notificationItem(entry, read);
     items.set(entry.notification.id, item);
-    list.prepend(item);
     return item;
   };
   const tick = () => {
@@ -1434,8 +1612,8 @@ function bellAndPanel(inbox, over) {
     ring,
     tick,
     note: (text) => {
-      notice.hidden = false;
-      notice.textContent = text;
+      notice.hidden = text === void 0;
+      notice.textContent = text ?? "";
     }
   };
 }
@@ -1455,7 +1633,7 @@ function notificationItem({ notification }, read) {
       "div",
       { class: "line soft" },
       time,
-      el("button", { type: "button", class: "quiet mark-read", "aria-label": `Mark as read: ${title}`, onclick: () => read(id) }, icon("check"), "Read")
+      el("button", { type: "button", class: "quiet mark-read", "data-testid": "mark-read", "aria-label": `Mark as read: ${title}`, onclick: () => read(id) }, icon("check"), "Read")
     )
   );
   return item;
@@ -1915,26 +2093,35 @@ function openDesk({ settings, pin }, people, person, leave) {
   const make = (protocol) => new SignalClient({ url: url.href, token, protocol, ...pin === void 0 || protocol === 1 ? {} : { pin } });
   const over = new AbortController();
   const inbox = new Inbox(() => bell.update());
-  const bell = bellAndPanel(inbox, over.signal);
+  const api = new NotificationsApi(settings.basePath, token);
+  const bell = bellAndPanel(inbox, reading(inbox, api, (text) => bell.note(text), () => sync.recountSoon()), over.signal);
   const inspector = inspectorCard();
   const payment = paymentCard(people, person, inbox);
-  const missed = () => bell.note("Notifications may not have reached this window. They are kept in the database; reading them into this list comes with the REST API, in a later version.");
+  const sync = new InboxSync(inbox, api, {
+    found: (entries) => entries.forEach(({ notification: { eventId }, arrivedAt }) => payment.arrived(eventId, arrivedAt)),
+    failed: (error) => bell.note(`The list cannot be read at the moment. ${inWords2(error)} It is tried again.`),
+    done: () => bell.note(void 0)
+  });
   const listen = (signal) => [
     signal.on("observation/signal/notification/created", (notification) => arrive(notification)),
-    signal.on("observation/signal/notification/read", ({ ids, all }) => inbox.markRead(all === true ? "all" : ids ?? [])),
-    signal.on("resync", missed),
+    signal.on("observation/signal/notification/read", (read) => inbox.markRead(read)),
+    signal.on("observation/signal/notification/unread", (count) => {
+      inbox.pushed(count);
+      sync.recountSoon();
+    }),
+    signal.on("resync", () => void sync.load()),
     signal.on("state", () => connection.update()),
     signal.on("frame", (record) => inspector.show(record))
   ];
   const line = new Line(make, listen);
-  const connection = connectionCard(line, settings, (protocol) => void line.speak(protocol).then(missed));
+  const connection = connectionCard(line, settings, (protocol) => void line.speak(protocol).then(() => sync.load()));
   const arrive = (notification) => {
     const arrivedAt = performance.now();
     if (!inbox.add(notification, arrivedAt)) return;
     payment.arrived(notification.eventId, arrivedAt);
     bell.ring();
     announce(`${notification.title}. ${notification.content}`);
-    document.title = `(${inbox.unread}) ${person.name} · Signal`;
+    sync.recountSoon();
   };
   const pulse = setInterval(() => {
     bell.tick();
@@ -1943,6 +2130,7 @@ function openDesk({ settings, pin }, people, person, leave) {
   document.title = `${person.name} · Signal`;
   connection.update();
   line.connect();
+  void sync.load();
   const element = el(
     "div",
     { class: "desk" },
@@ -1966,10 +2154,32 @@ function openDesk({ settings, pin }, people, person, leave) {
     close: () => {
       clearInterval(pulse);
       over.abort();
+      sync.close();
       line.close();
     }
   };
 }
+function reading(inbox, api, note, changed) {
+  const tell = async (marking, read) => {
+    try {
+      await marking;
+      inbox.markRead(read);
+      changed();
+    } catch (error) {
+      note(`It could not be marked as read. ${inWords2(error)}`);
+    }
+  };
+  return {
+    read: (id) => void tell(api.read(id), { ids: [id] }),
+    readAll: () => {
+      const newest = inbox.entries[0]?.notification.createdAt;
+      if (newest === void 0) return;
+      const before = new Date(Date.parse(newest) + 1).toISOString();
+      void tell(api.readAll(before), { all: true, before });
+    }
+  };
+}
+var inWords2 = (error) => error instanceof ApiError ? error.message : "Something went wrong in this page.";
 function whoAmI(person, leave) {
   return el(
     "div",

@@ -9,13 +9,20 @@ export interface Bell {
   update(): void;
   ring(): void;
   tick(): void;
-  note(text: string): void;
+  /** Shows a text above the list, or none. */
+  note(text: string | undefined): void;
+}
+
+/** What a person does with what they see. */
+export interface Reading {
+  read(id: string): void;
+  readAll(): void;
 }
 
 // Where the panel is a column of its own and covers nothing, it starts open.
 const ROOMY = matchMedia('(min-width: 1120px)');
 
-export function bellAndPanel(inbox: Inbox, over: AbortSignal): Bell {
+export function bellAndPanel(inbox: Inbox, { read, readAll: readAllShown }: Reading, over: AbortSignal): Bell {
   const items = new Map<string, HTMLLIElement>();
   const badge = el('span', { class: 'badge', 'aria-hidden': 'true' });
   const button = el('button', { type: 'button', class: 'bell', 'data-testid': 'bell', 'aria-controls': 'notifications', onclick: () => toggle() },
@@ -23,7 +30,7 @@ export function bellAndPanel(inbox: Inbox, over: AbortSignal): Bell {
   const list = el('ol', { class: 'notifications' });
   const empty = el('p', { class: 'empty' }, 'Nothing yet. Take a payment at one of your merchants and it appears here.');
   const notice = el('p', { class: 'notice', hidden: true, role: 'status' });
-  const readAll = el('button', { type: 'button', class: 'quiet', onclick: () => inbox.markRead('all') }, 'Mark all as read');
+  const readAll = el('button', { type: 'button', class: 'quiet', 'data-testid': 'read-all', onclick: readAllShown }, 'Mark all as read');
   const panel = el('aside', { id: 'notifications', class: 'panel', 'aria-label': 'Notifications' },
     el('div', { class: 'panel-head' },
       el('h2', {}, 'Notifications'), readAll,
@@ -49,21 +56,24 @@ export function bellAndPanel(inbox: Inbox, over: AbortSignal): Bell {
     button.setAttribute('aria-label', unread === 0 ? 'Notifications' : `Notifications, ${unread} unread`);
     badge.textContent = unread === 0 ? '' : unread > 99 ? '99+' : String(unread);
     readAll.hidden = unread === 0;
-    empty.hidden = entries.length > 0;
+    empty.hidden = entries.length > 0 || !inbox.loaded;
+    button.toggleAttribute('data-loaded', inbox.loaded);
     document.title = document.title.replace(/^(\(\d+\) )?/, unread === 0 ? '' : `(${unread}) `);
-    for (const entry of [...entries].reverse()) {
-      const { id } = entry.notification;
-      const item = items.get(id) ?? place(entry);
+    let next = list.firstElementChild;
+    for (const entry of entries) {
+      const item = items.get(entry.notification.id) ?? make(entry);
+      // What stands where it belongs is left alone: to move it would take the focus away.
+      if (item === next) next = item.nextElementSibling;
+      else list.insertBefore(item, next);
       item.classList.toggle('unread', !entry.read);
       item.querySelector<HTMLElement>('.mark-read')?.toggleAttribute('hidden', entry.read);
     }
     const kept = new Set(entries.map(({ notification }) => notification.id));
     for (const [id, item] of items) if (!kept.has(id)) { item.remove(); items.delete(id); }
   };
-  const place = (entry: Entry): HTMLLIElement => {
-    const item = notificationItem(entry, (id) => inbox.markRead([id]));
+  const make = (entry: Entry): HTMLLIElement => {
+    const item = notificationItem(entry, read);
     items.set(entry.notification.id, item);
-    list.prepend(item);
     return item;
   };
   const tick = (): void => {
@@ -79,7 +89,7 @@ export function bellAndPanel(inbox: Inbox, over: AbortSignal): Bell {
   update();
   return {
     button, panel, update, ring, tick,
-    note: (text) => { notice.hidden = false; notice.textContent = text; },
+    note: (text) => { notice.hidden = text === undefined; notice.textContent = text ?? ''; },
   };
 }
 
@@ -96,6 +106,6 @@ function notificationItem({ notification }: Entry, read: (id: string) => void): 
     el('div', { class: 'line' }, el('strong', { class: 'title' }, title), amount !== undefined && el('span', { class: 'amount' }, amount)),
     body,
     el('div', { class: 'line soft' }, time,
-      el('button', { type: 'button', class: 'quiet mark-read', 'aria-label': `Mark as read: ${title}`, onclick: () => read(id) }, icon('check'), 'Read')));
+      el('button', { type: 'button', class: 'quiet mark-read', 'data-testid': 'mark-read', 'aria-label': `Mark as read: ${title}`, onclick: () => read(id) }, icon('check'), 'Read')));
   return item;
 }

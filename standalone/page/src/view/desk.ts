@@ -1,11 +1,12 @@
 import { type Notification, type Pin, type Protocol, SignalClient, type Unsubscribe } from 'signal-client';
-import { type Person, type Settings, signIn } from '../api.ts';
+import { ApiError, NotificationsApi, type Person, type Settings, signIn } from '../api.ts';
 import { announce, el, icon } from '../dom.ts';
 import { initials, listed } from '../model/format.ts';
 import { Inbox } from '../model/inbox.ts';
+import { InboxSync } from '../model/inbox_sync.ts';
 import { Line } from '../model/line.ts';
 import { themeButton } from '../theme.ts';
-import { bellAndPanel } from './bell.ts';
+import { bellAndPanel, type Reading } from './bell.ts';
 import { connectionCard } from './connection.ts';
 import { inspectorCard } from './inspector.ts';
 import { mark } from './mark.ts';
@@ -32,27 +33,33 @@ export function openDesk({ settings, pin }: Place, people: readonly Person[], pe
   const over = new AbortController();
 
   const inbox = new Inbox(() => bell.update());
-  const bell = bellAndPanel(inbox, over.signal);
+  const api = new NotificationsApi(settings.basePath, token);
+  const bell = bellAndPanel(inbox, reading(inbox, api, (text) => bell.note(text), () => sync.recountSoon()), over.signal);
   const inspector = inspectorCard();
   const payment = paymentCard(people, person, inbox);
+  const sync = new InboxSync(inbox, api, {
+    found: (entries) => entries.forEach(({ notification: { eventId }, arrivedAt }) => payment.arrived(eventId, arrivedAt)),
+    failed: (error) => bell.note(`The list cannot be read at the moment. ${inWords(error)} It is tried again.`),
+    done: () => bell.note(undefined),
+  });
 
-  const missed = (): void => bell.note('Notifications may not have reached this window. They are kept in the database; reading them into this list comes with the REST API, in a later version.');
   const listen = (signal: SignalClient): readonly Unsubscribe[] => [
     signal.on('observation/signal/notification/created', (notification) => arrive(notification)),
-    signal.on('observation/signal/notification/read', ({ ids, all }) => inbox.markRead(all === true ? 'all' : ids ?? [])),
-    signal.on('resync', missed),
+    signal.on('observation/signal/notification/read', (read) => inbox.markRead(read)),
+    signal.on('observation/signal/notification/unread', (count) => { inbox.pushed(count); sync.recountSoon(); }),
+    signal.on('resync', () => void sync.load()),
     signal.on('state', () => connection.update()),
     signal.on('frame', (record) => inspector.show(record)),
   ];
   const line = new Line(make, listen);
-  const connection = connectionCard(line, settings, (protocol) => void line.speak(protocol).then(missed));
+  const connection = connectionCard(line, settings, (protocol) => void line.speak(protocol).then(() => sync.load()));
   const arrive = (notification: Notification): void => {
     const arrivedAt = performance.now();
     if (!inbox.add(notification, arrivedAt)) return;
     payment.arrived(notification.eventId, arrivedAt);
     bell.ring();
     announce(`${notification.title}. ${notification.content}`);
-    document.title = `(${inbox.unread}) ${person.name} · Signal`;
+    sync.recountSoon();
   };
   // Relative times and the countdown; nothing else on the page needs a pulse.
   const pulse = setInterval(() => { bell.tick(); connection.update(); }, 1000);
@@ -60,6 +67,8 @@ export function openDesk({ settings, pin }: Place, people: readonly Person[], pe
   document.title = `${person.name} · Signal`;
   connection.update();
   line.connect();
+  // Not before the line: what comes while the list is read is then pushed, and nothing falls between.
+  void sync.load();
   const element = el('div', { class: 'desk' },
     el('header', { class: 'bar' }, mark(), connection.pill, el('span', { class: 'bar-space' }), themeButton(), whoAmI(person, leave), bell.button),
     el('div', { class: 'columns' },
@@ -74,10 +83,36 @@ export function openDesk({ settings, pin }: Place, people: readonly Person[], pe
     close: () => {
       clearInterval(pulse);
       over.abort();
+      sync.close();
       line.close();
     },
   };
 }
+
+/** What is read is marked at the server; this window learns it from the answer, the person's others from a push. */
+function reading(inbox: Inbox, api: NotificationsApi, note: (text: string) => void, changed: () => void): Reading {
+  const tell = async (marking: Promise<unknown>, read: Parameters<Inbox['markRead']>[0]): Promise<void> => {
+    try {
+      await marking;
+      inbox.markRead(read);
+      changed();
+    } catch (error) {
+      note(`It could not be marked as read. ${inWords(error)}`);
+    }
+  };
+  return {
+    read: (id) => void tell(api.read(id), { ids: [id] }),
+    readAll: () => {
+      const newest = inbox.entries[0]?.notification.createdAt;
+      if (newest === undefined) return;
+      // What this window has not shown has not been read.
+      const before = new Date(Date.parse(newest) + 1).toISOString();
+      void tell(api.readAll(before), { all: true, before });
+    },
+  };
+}
+
+const inWords = (error: unknown): string => (error instanceof ApiError ? error.message : 'Something went wrong in this page.');
 
 function whoAmI(person: Person, leave: () => void): HTMLElement {
   return el('div', { class: 'who' },
