@@ -20,6 +20,7 @@ mod recovery;
 mod refusals;
 mod slow_readers;
 mod stranger;
+mod stream;
 mod tidy;
 mod traces;
 mod window;
