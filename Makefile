@@ -1,6 +1,6 @@
 # Every target is a script in scripts/; this file only names them.
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz lint bench clean
+.PHONY: help run test soak fuzz lint bench clean
 
 help: ## Show what can be made
 	@printf 'Signal: the real-time edge of a commerce platform\n\n'
@@ -11,6 +11,9 @@ run: ## Build and run everything in one process, with the demo page (Rust and a 
 
 test: ## Install what the tests need, then run all of them (some fifteen minutes from nothing)
 	@scripts/test
+
+soak: ## Kill and stop what a stream of 20,000 events depends on, and look whether anything is lost (release build)
+	@scripts/soak
 
 fuzz: ## Fuzz what strangers may send, 20 s for each target (FUZZ_SECONDS=n)
 	@scripts/fuzz

@@ -3,7 +3,9 @@
 pub mod balancer;
 pub mod figures;
 pub mod healing;
+pub mod launch;
 pub mod ledger;
 pub mod open_files;
 pub mod operator;
 pub mod stalled;
+pub mod stream;

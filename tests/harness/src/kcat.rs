@@ -162,6 +162,21 @@ impl Kcat {
         let said = finish(command).await;
         said.lines().map(|time| time.parse().unwrap()).collect()
     }
+
+    /// Produces records of a key and a value each, none of which may contain a tab or a newline, in order.
+    ///
+    /// # Errors
+    /// If the broker did not take all of them; some it may have.
+    pub async fn try_produce_keyed(brokers: &str, topic: &str, records: &[(String, String)]) -> Result<(), String> {
+        let file = scratch_dir("kcat").join("values");
+        let lines: Vec<String> = records.iter().map(|(key, value)| format!("{key}\t{value}")).collect();
+        fs::write(&file, lines.join("\n")).unwrap();
+        let mut command = producer(brokers, topic);
+        command.args(["-X", "enable.idempotence=true", "-K", "\\t", "-l"]).arg(&file);
+        let outcome = try_to_finish(command).await;
+        let _ = fs::remove_file(&file);
+        outcome.map(drop)
+    }
 }
 
 /// kcat escapes what JSON wants escaped and leaves other bytes as they are, UTF-8 or not. Read as Latin-1, in which each
@@ -192,10 +207,13 @@ fn producer(brokers: &str, topic: &str) -> Command {
 
 /// What it wrote to standard output.
 async fn finish(command: Command) -> String {
+    try_to_finish(command).await.unwrap_or_else(|said| panic!("kcat: {said}"))
+}
+
+async fn try_to_finish(command: Command) -> Result<String, String> {
     let output = run(command).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "kcat: {said}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
 #[cfg(test)]

@@ -143,8 +143,18 @@ impl Process {
 
     /// Resident memory now, in KiB.
     pub fn rss_kib(&self) -> u64 {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// The most resident memory that it ever had, in KiB.
+    pub fn peak_rss_kib(&self) -> u64 {
+        self.memory_kib("VmHWM:")
+    }
+
+    /// A line of `/proc/PID/status` (proc(5)).
+    fn memory_kib(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let line = status.lines().find(|line| line.starts_with(name));
         let line = line.unwrap_or_else(|| panic!("{} has no memory: it has exited", self.name));
         line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
     }
@@ -280,6 +290,6 @@ mod tests {
     fn a_process_outlives_the_thread_that_asked_for_it() {
         let process = thread::spawn(|| shell("sleep 600")).join().unwrap();
         assert!(process.exited().is_none());
-        assert!(process.rss_kib() > 0);
+        assert!(process.rss_kib() > 0 && process.peak_rss_kib() >= process.rss_kib());
     }
 }

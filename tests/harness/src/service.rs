@@ -186,6 +186,11 @@ impl Service {
         self.process.rss_kib()
     }
 
+    /// The most resident memory that it ever had, in KiB.
+    pub fn peak_rss_kib(&self) -> u64 {
+        self.process.peak_rss_kib()
+    }
+
     pub fn open_files(&self) -> usize {
         self.process.open_files()
     }

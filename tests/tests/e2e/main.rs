@@ -23,6 +23,7 @@ mod refusals;
 mod replay;
 mod slow_readers;
 mod stranger;
+mod stream;
 mod tidy;
 mod traces;
 mod window;

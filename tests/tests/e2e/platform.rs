@@ -5,6 +5,7 @@ use std::time::Duration;
 use redis::AsyncCommands;
 use serde_json::{Value, json};
 use signal_harness::{Database, Issuer, Kafka, Kcat, Launch, Postgres, Record, Redis, Service, scratch_dir};
+pub use signal_tests::launch::{edge, migrate, worker};
 use signal_tests::ledger;
 
 use crate::window::Window;
@@ -58,36 +59,14 @@ pub async fn publish(redis: &Redis, messages: &[(String, Vec<u8>)]) {
     }
 }
 
-pub fn edge(redis: &Redis, issuer: &Issuer) -> Launch {
-    Service::edge().env("SIGNAL_REDIS_URL", redis.url()).env("SIGNAL_JWKS_URL", issuer.jwks_url())
-}
-
 /// The URL of a database in which nobody holds anything; a role that passes every check still does.
 pub fn policies() -> String {
     format!("sqlite://{}", scratch_dir("policies").join("policies.db").display())
 }
 
-pub fn worker(database_url: &str, brokers: &str, topic: &str, redis: &Redis, issuer: &Issuer) -> Launch {
-    Service::worker()
-        .env("SIGNAL_DATABASE_URL", database_url)
-        .env("SIGNAL_KAFKA_BROKERS", brokers)
-        .env("SIGNAL_KAFKA_TOPIC", topic)
-        // A scenario may produce before the group has its assignment.
-        .env("SIGNAL_KAFKA_OFFSET_RESET", "earliest")
-        .env("SIGNAL_REDIS_URL", redis.url())
-        .env("SIGNAL_JWKS_URL", issuer.jwks_url())
-}
-
 /// Where the worker keeps what it can't handle of a topic.
 pub fn dead_letters_of(topic: &str) -> String {
     format!("{topic}.DLQ")
-}
-
-/// Core's tables and Signal's seed, by the worker's own subcommand.
-pub async fn migrate(database_url: &str) {
-    let migrate =
-        Service::worker().arg("migrate").arg("--with-core-schema").env("SIGNAL_DATABASE_URL", database_url).run(SOON);
-    migrate.await.expect_success();
 }
 
 /// Makes people members: a group row each, in the domain of an organizer or a merchant.

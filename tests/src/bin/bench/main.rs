@@ -1,4 +1,4 @@
-//! What Signal's edge costs, beside the least that it could cost, in one run. See `docs/benchmarks.md`.
+//! What Signal's edge and worker cost, beside the least that they could cost, in one run. See `docs/benchmarks.md`.
 
 mod broadcast;
 mod cpu;
@@ -7,6 +7,7 @@ mod disconnect;
 mod drain;
 mod floor;
 mod management;
+mod pipeline;
 mod report;
 mod scene;
 mod slow_readers;
@@ -23,7 +24,7 @@ use crate::report::{Figure, Report};
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 #[derive(Debug, Parser)]
-#[command(name = "bench", about = "Memory and CPU of an edge, with the floor in the same run")]
+#[command(name = "bench", about = "What an edge and a worker cost, with the floor in the same run")]
 struct Cli {
     #[command(flatten)]
     options: Options,
@@ -70,6 +71,8 @@ enum Topic {
     Drain,
     /// What clients that stop reading do to others.
     SlowReaders,
+    /// Rows of a worker, beside a bare loop; records on their way to windows; a worker's memory.
+    Pipeline,
 }
 
 impl Options {
@@ -135,6 +138,9 @@ async fn measure(options: &Options) -> anyhow::Result<Report> {
     }
     if options.wants(Topic::Drain) {
         drain::measure(options, &mut report).await?;
+    }
+    if options.wants(Topic::Pipeline) {
+        pipeline::measure(options, &mut report).await?;
     }
     Ok(report)
 }

@@ -12,7 +12,7 @@ pub(crate) struct Report {
     figures: Vec<Figure>,
 }
 
-/// One or more samples of one quantity, all of them better when lower.
+/// One or more samples of one quantity, all of them better when lower unless `higher` says otherwise.
 #[derive(Debug, Serialize)]
 pub(crate) struct Figure {
     /// For programs; it stays when the title changes.
@@ -21,11 +21,12 @@ pub(crate) struct Figure {
     samples: Vec<f64>,
     target: Option<f64>,
     goal: Option<f64>,
+    higher: bool,
 }
 
 impl Figure {
     pub(crate) fn new(id: &'static str, title: &str) -> Self {
-        Self { id, title: title.to_owned(), samples: Vec::new(), target: None, goal: None }
+        Self { id, title: title.to_owned(), samples: Vec::new(), target: None, goal: None, higher: false }
     }
 
     pub(crate) fn one(self, sample: f64) -> Self {
@@ -42,6 +43,12 @@ impl Figure {
     pub(crate) fn bounds(mut self, target: f64, goal: f64) -> Self {
         self.target = Some(target);
         self.goal(goal)
+    }
+
+    /// As [`Figure::bounds`], of what is better when higher.
+    pub(crate) fn at_least(mut self, target: f64, goal: f64) -> Self {
+        self.higher = true;
+        self.bounds(target, goal)
     }
 
     pub(crate) fn goal(mut self, goal: f64) -> Self {
@@ -61,7 +68,8 @@ impl Figure {
     }
 
     fn verdict(&self) -> &'static str {
-        let within = |bound: Option<f64>| bound.map(|bound| self.median() <= bound);
+        let reaches = |bound: f64| if self.higher { self.median() >= bound } else { self.median() <= bound };
+        let within = |bound: Option<f64>| bound.map(reaches);
         match (within(self.goal), within(self.target)) {
             (Some(true), _) => "goal reached",
             (_, Some(true)) => "target reached",
@@ -94,8 +102,9 @@ impl Report {
             format!("{cores} cores, everything on loopback{frames}; median (lowest to highest)"),
             row("", "measured", "target", "goal", ""),
         ];
-        let bound = |bound: Option<f64>| bound.map(|bound| format!("<= {bound}")).unwrap_or_default();
         for figure in &self.figures {
+            let sign = if figure.higher { ">=" } else { "<=" };
+            let bound = |bound: Option<f64>| bound.map(|bound| format!("{sign} {bound}")).unwrap_or_default();
             let (target, goal) = (bound(figure.target), bound(figure.goal));
             lines.push(row(&figure.title, &figure.measured(), &target, &goal, figure.verdict()));
         }
@@ -132,6 +141,8 @@ mod tests {
         assert_eq!(figure(&[1.7]).verdict(), "MISSED");
         assert_eq!(Figure::new("x", "x").one(1.0).goal(0.8).verdict(), "goal missed");
         assert_eq!(Figure::new("x", "x").one(1.0).verdict(), "");
+        let rate = |sample: f64| Figure::new("x", "x").one(sample).at_least(0.4, 0.7).verdict();
+        assert_eq!([0.7, 0.5, 0.3].map(rate), ["goal reached", "target reached", "MISSED"]);
         assert_eq!(figure(&[2.0, 1.0, 3.0]).measured(), "2.00 (1.00 to 3.00)");
     }
 }

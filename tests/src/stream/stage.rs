@@ -1,0 +1,57 @@
+//! The servers of a stream: Kafka and Postgres of the caller's, a database and a topic of its own on them, a Redis, an
+//! issuer and an edge.
+
+use signal_harness::{Database, Issuer, Kafka, Launch, Postgres, Redis, Service};
+
+use super::{Scale, rows::Rows};
+use crate::launch;
+
+/// A member that was killed holds its partitions until this is over: the least that a broker allows.
+const QUICK_GROUP: &str = "session.timeout.ms=6000,heartbeat.interval.ms=500";
+
+#[derive(Debug)]
+pub struct Stage<'a> {
+    pub scale: Scale,
+    pub postgres: &'a Postgres,
+    pub kafka: &'a Kafka,
+    pub database: Database,
+    pub topic: String,
+    pub redis: Redis,
+    pub issuer: Issuer,
+    pub edge: Service,
+    pub rows: Rows,
+}
+
+impl<'a> Stage<'a> {
+    /// # Errors
+    /// If there is no way into the database.
+    pub async fn set(postgres: &'a Postgres, kafka: &'a Kafka, scale: Scale) -> anyhow::Result<Self> {
+        let (database, topic, redis, issuer) = tokio::join!(
+            postgres.database_with("core", async |url| launch::migrate(&url).await),
+            kafka.topic("stream", scale.partitions),
+            Redis::launch(),
+            Issuer::launch(),
+        );
+        let edge = launch::edge(&redis, &issuer).spawn();
+        edge.wait_ready(scale.within).await;
+        let rows = Rows::of(database.url())?;
+        Ok(Self { scale, postgres, kafka, database, topic, redis, issuer, edge, rows })
+    }
+
+    /// A worker of the stream's group, to be spawned.
+    pub fn worker(&self) -> Launch {
+        self.member(QUICK_GROUP)
+    }
+
+    /// A worker whose place in the group has a name: whoever comes under it is who was there before.
+    pub fn worker_of_place(&self, place: &str) -> Launch {
+        self.member(&format!("{QUICK_GROUP},group.instance.id={place}"))
+    }
+
+    fn member(&self, properties: &str) -> Launch {
+        launch::worker(self.database.url(), &self.kafka.brokers(), &self.topic, &self.redis, &self.issuer)
+            .env("SIGNAL_KAFKA_GROUP", &self.topic)
+            .env("SIGNAL_KAFKA_PROPERTIES", properties)
+            .env("SIGNAL_BATCH_SIZE", self.scale.batch.to_string())
+    }
+}
