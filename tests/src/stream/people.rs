@@ -57,13 +57,14 @@ impl People {
         let (mut windows, mut clients, mut listening) = (Vec::new(), Vec::new(), JoinSet::new());
         for user in users {
             let token = issuer.token(user);
+            let to_read = token.clone();
             let (client, events) = Client::builder(&format!("ws://{edge}/stream"))
                 .token(move || ready(Ok::<_, Infallible>(token.clone())))
                 .open_timeout(WITHIN)
                 .handshake_timeout(WITHIN)
                 .connect()?;
             let window = Arc::new(Mutex::new(Window { user: user.clone(), ..Window::default() }));
-            listening.spawn(listen(events, Arc::clone(&window), list.clone(), Arc::clone(plan)));
+            listening.spawn(listen(events, Arc::clone(&window), list.clone(), to_read, Arc::clone(plan)));
             windows.push(window);
             clients.push(client);
         }
@@ -88,15 +89,14 @@ impl People {
     }
 }
 
-async fn listen(mut events: Events, window: Arc<Mutex<Window>>, list: List, plan: Arc<Plan>) {
+async fn listen(mut events: Events, window: Arc<Mutex<Window>>, list: List, token: String, plan: Arc<Plan>) {
     let with = |act: &mut dyn FnMut(&mut Window)| act(&mut window.lock().unwrap_or_else(PoisonError::into_inner));
-    let user = window.lock().unwrap_or_else(PoisonError::into_inner).user.clone();
     while let Some(event) = events.next().await {
         let read_again = matches!(event, Event::Connected(_) | Event::Resync { .. });
         with(&mut |window| window.heard(&event, &plan));
         if read_again {
             // This is what an application does; pushes wait meanwhile, and come behind what the list had.
-            let rows = list.read(&user).await;
+            let rows = list.read(&token).await;
             with(&mut |window| {
                 for row in &rows {
                     window.learn(&row.event_id, &row.id);

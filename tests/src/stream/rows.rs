@@ -84,16 +84,6 @@ impl Rows {
         Ok(rows.into_iter().map(Row::from).collect())
     }
 
-    /// # Errors
-    /// As of [`Rows::count`].
-    pub async fn of_user(&self, user: &str) -> sqlx::Result<Vec<Row>> {
-        let of_user = r#"
-            SELECT id, event_id, recipient_id FROM "ActivityNotification"
-            WHERE recipient_id = $1 ORDER BY created_at DESC, id DESC"#;
-        let rows: Vec<Columns> = sqlx::query_as(of_user).bind(user).fetch_all(&self.0).await?;
-        Ok(rows.into_iter().map(Row::from).collect())
-    }
-
     /// Whether a worker is writing rows at this moment.
     ///
     /// # Errors

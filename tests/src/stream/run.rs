@@ -32,7 +32,7 @@ impl<'a> Run<'a> {
         let plan = Arc::new(Plan::generate(&mut random, members, scale.events, scale.partitions));
         let mut users = random.some(&plan.members.users, scale.windows * 3 / 4);
         users.extend(random.some(&users, scale.windows - users.len()));
-        let list = List::new(stage.rows.clone());
+        let list = List::of(stage.inbox.http_addr())?;
         let people = People::gather(&users, stage.edge.http_addr(), &stage.issuer, &list, &plan).await?;
         let ear = Ear::open(&stage.redis.url()).await?;
         let (brokers, topic) = (stage.kafka.brokers(), stage.topic.clone());

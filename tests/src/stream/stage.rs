@@ -1,5 +1,5 @@
 //! The servers of a stream: Kafka and Postgres of the caller's, a database and a topic of its own on them, a Redis, an
-//! issuer and an edge.
+//! issuer, an edge, and a worker that is there for its REST API alone.
 
 use signal_harness::{Database, Issuer, Kafka, Launch, Postgres, Redis, Service};
 
@@ -19,6 +19,9 @@ pub struct Stage<'a> {
     pub redis: Redis,
     pub issuer: Issuer,
     pub edge: Service,
+    /// Where people read their lists, whatever happens to the workers of the stream: it consumes a topic of its own,
+    /// on which nothing ever comes.
+    pub inbox: Service,
     pub rows: Rows,
 }
 
@@ -26,16 +29,20 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// If there is no way into the database.
     pub async fn set(postgres: &'a Postgres, kafka: &'a Kafka, scale: Scale) -> anyhow::Result<Self> {
-        let (database, topic, redis, issuer) = tokio::join!(
+        let (database, topic, silent, redis, issuer) = tokio::join!(
             postgres.database_with("core", async |url| launch::migrate(&url).await),
             kafka.topic("stream", scale.partitions),
+            kafka.topic("silent", 1),
             Redis::launch(),
             Issuer::launch(),
         );
         let edge = launch::edge(&redis, &issuer).spawn();
+        let inbox = launch::worker(database.url(), &kafka.brokers(), &silent, &redis, &issuer);
+        let inbox = inbox.env("SIGNAL_KAFKA_GROUP", &silent).spawn();
         edge.wait_ready(scale.within).await;
+        inbox.wait_ready(scale.within).await;
         let rows = Rows::of(database.url())?;
-        Ok(Self { scale, postgres, kafka, database, topic, redis, issuer, edge, rows })
+        Ok(Self { scale, postgres, kafka, database, topic, redis, issuer, edge, inbox, rows })
     }
 
     /// A worker of the stream's group, to be spawned.
