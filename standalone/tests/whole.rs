@@ -9,7 +9,7 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord},
 };
 use serde_json::{Value, json};
-use signal_client::{Client, Event, Events};
+use signal_client::{Client, Event, Events, Message};
 use signal_service::{
     settings::{Source, parse},
     shutdown::{Drain, Shutdown},
@@ -65,6 +65,14 @@ async fn pay(running: &Running, merchant: &str, order: &str) -> String {
     body["eventId"].as_str().unwrap().to_owned()
 }
 
+/// Asks the notification API for what is the bearer's.
+async fn notifications(running: &Running, token: &str, method: reqwest::Method, path: &str) -> Value {
+    let url = format!("{}v1/api/signal/notifications{path}", running.page());
+    let response = reqwest::Client::new().request(method, url).bearer_auth(token).send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+    response.json().await.unwrap()
+}
+
 /// A window that is open: connected, its key agreed.
 struct Window {
     events: Events,
@@ -86,6 +94,14 @@ impl Window {
 
     async fn next(&mut self) -> Event {
         tokio::time::timeout(DEADLINE, self.events.next()).await.expect("an event in time").expect("the client lives")
+    }
+
+    async fn message(&mut self) -> Message {
+        loop {
+            if let Event::Message(message) = self.next().await {
+                return message;
+            }
+        }
     }
 
     /// The event id and the text of the next notification, whatever else comes before it.
@@ -144,10 +160,36 @@ async fn a_restart_keeps_the_rows_and_the_key() {
 
     let running = start(scratch.path()).await;
     assert_eq!(rows(scratch.path()).await, 2);
+    assert_eq!(notifications(&running, &token, reqwest::Method::GET, "").await["data"][0]["eventId"], first);
     let mut window = Window::open(&running, token).await;
     let second = pay(&running, "mer-cafe-79", "A-2").await;
     assert_eq!(window.notification().await.0, second);
     assert_eq!(rows(scratch.path()).await, 4);
+    stop(running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_in_one_window_is_told_to_the_persons_others() {
+    let scratch = tempfile::tempdir().unwrap();
+    let running = start(scratch.path()).await;
+    let token = sign_in(&running, "user-minh").await;
+    let mut windows = [Window::open(&running, token.clone()).await, Window::open(&running, token.clone()).await];
+    let paid = pay(&running, "mer-cafe-79", "A-1").await;
+    let patched = async |path: &str| notifications(&running, &token, reqwest::Method::PATCH, path).await;
+    for window in &mut windows {
+        assert_eq!(window.notification().await.0, paid);
+    }
+    let listed = notifications(&running, &token, reqwest::Method::GET, "?unread=true").await;
+    let id = listed["data"][0]["id"].as_str().unwrap();
+    let row = patched(&format!("/{id}/read")).await;
+    assert_eq!(row["eventId"], paid);
+    for window in &mut windows {
+        let read = window.message().await.read().unwrap().unwrap();
+        assert_eq!(read.ids.unwrap(), [id]);
+        let unread = window.message().await.unread().unwrap().unwrap();
+        assert_eq!(unread.unread, 0);
+    }
+    assert_eq!(patched("/read-all").await, json!({ "updated": 0 }));
     stop(running).await;
 }
 

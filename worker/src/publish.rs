@@ -20,7 +20,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::value::{RawValue, to_raw_value};
 use signal_bus::{Bus, Event, Publication};
-use signal_service::health::Component;
+use signal_service::{health::Component, telemetry::traces};
 use signal_wire::{
     backoff::Backoff,
     envelope::{EMITTER, Envelope, MAX_BYTES, Target},
@@ -147,9 +147,11 @@ impl Publisher {
     pub async fn say(&self, recipient_id: &str, events: &[(&str, Box<RawValue>)]) {
         let mut group = Group::default();
         let room = room::recipient(recipient_id);
+        let traceparent = traces::current_traceparent();
         for (event, data) in events {
-            let payload = Envelope::new(EMITTER, Target::Room(&room), event, Some(data)).encode();
-            group.add(Addressed { draft: 0, recipient_id: recipient_id.to_owned() }, payload);
+            let mut envelope = Envelope::new(EMITTER, Target::Room(&room), event, Some(data));
+            envelope.traceparent = traceparent.as_deref().map(Cow::Borrowed);
+            group.add(Addressed { draft: 0, recipient_id: recipient_id.to_owned() }, envelope.encode());
         }
         self.send(group, &mut Tallies::new()).await;
     }

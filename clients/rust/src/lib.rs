@@ -79,5 +79,9 @@ pub use refresh::RefreshError;
 pub use rooms::RoomError;
 pub use session::{Connected, Endpoint, Session};
 pub use signal_wire::{
-    backoff::Backoff, close::CloseCode, notification::Notification, protocol::Protocol, refresh::Refreshed,
+    backoff::Backoff,
+    close::CloseCode,
+    notification::{Notification, Read as NotificationsRead, Unread as NotificationsUnread},
+    protocol::Protocol,
+    refresh::Refreshed,
 };

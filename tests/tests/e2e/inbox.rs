@@ -8,11 +8,11 @@ use std::{
 use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
-use signal_harness::{Kafka, Kcat, Postgres, Redis, eventually, require};
+use signal_harness::{Issuer, Kafka, Kcat, Postgres, Redis, eventually, free_port, require};
 use signal_wire::message::event;
 
 use crate::{
-    platform::{Platform, SOON, payment, worker},
+    platform::{Platform, SOON, migrate, payment, worker},
     window::Window,
 };
 
@@ -217,4 +217,38 @@ async fn windows_of_a_person_agree_on_what_is_read_however_much_is_marked_at_onc
     }
     // What comes after all was marked is unread again.
     assert_eq!(readers[0].unread().await, 1);
+}
+
+#[tokio::test]
+async fn what_windows_are_told_of_a_marking_is_of_its_requests_trace() {
+    require!(Postgres, Redis);
+    let (redis, issuer, postgres) = tokio::join!(Redis::launch(), Issuer::launch(), Postgres::shared());
+    let database = postgres.database_with("core", async |url| migrate(&url).await).await;
+    let insert = r#"insert into "ActivityNotification" (id, event_id, type, recipient_id, title, content)
+                    values ('id-1', 'evt_1', 'PAYMENT_SUCCESS', 'an', 'T', 'C')"#;
+    postgres.sql(database.name(), insert).await;
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let worker = worker(database.url(), &nobody, "events", &redis, &issuer)
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{nobody}"))
+        .spawn();
+    let reader = Reader::new(worker.http_addr(), issuer.token("an"));
+    // Without Kafka it is not ready, and answers all the same.
+    worker
+        .wait_until(SOON, || async { reader.http.get(&reader.url).send().await.map_err(|error| error.to_string()) })
+        .await;
+
+    let mut listener = redis::Client::open(redis.url()).unwrap().get_async_pubsub().await.unwrap();
+    listener.subscribe("ws:room:signal/notification/an").await.unwrap();
+    let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    let request = reader.http.patch(format!("{}/id-1/read", reader.url)).bearer_auth(&reader.token);
+    let answer = request.header("traceparent", format!("00-{trace}-{span}-01")).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+    let mut messages = listener.on_message();
+    for event in [event::NOTIFICATION_READ, event::NOTIFICATION_UNREAD] {
+        let message = tokio::time::timeout(SOON, messages.next()).await.unwrap().unwrap();
+        let envelope: Value = serde_json::from_slice(message.get_payload_bytes()).unwrap();
+        assert_eq!(envelope["event"], event);
+        let traceparent = envelope["traceparent"].as_str().unwrap_or_default();
+        assert!(traceparent.starts_with(&format!("00-{trace}-")) && !traceparent.contains(span), "{envelope}");
+    }
 }
