@@ -192,7 +192,8 @@ pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
     serve::serve(http, router, ServeLimits::default(), shutdown.clone()).await;
     serving.down("stopping");
     shutdown.drain().await;
-    database.close().await;
+    // A database that does not answer is no reason to go on living.
+    let _ = tokio::time::timeout(shutdown.left(), database.close()).await;
     Ok(())
 }
 
