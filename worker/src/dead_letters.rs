@@ -6,6 +6,7 @@
 pub mod arguments;
 pub mod letter;
 pub mod list;
+mod pending;
 pub mod producer;
 mod readable;
 pub mod retry;

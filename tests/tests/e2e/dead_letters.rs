@@ -203,9 +203,6 @@ async fn a_topic_that_nobody_has_made_is_named_and_waited_for_over_a_kill() {
             .spawn()
     };
     let record = |id: &str| Record::new(payment(id, &json!({ "userIds": ["an"] })).to_string());
-    for record in [record("evt_1"), Record::new("{"), record("evt_2")] {
-        Kcat::produce(&kafka.brokers(), &topic, &record).await;
-    }
     let name = dead_letters_of(&topic);
     let says_so = async |worker: &Service| {
         let looks = || async {
@@ -218,6 +215,11 @@ async fn a_topic_that_nobody_has_made_is_named_and_waited_for_over_a_kill() {
         worker.wait_until(2 * SOON, looks).await;
     };
     let worker = launch();
+    let warned = "the first record that can't be handled will be waited with";
+    eventually(SOON, || async { worker.output().contains(warned) }).await;
+    for record in [record("evt_1"), Record::new("{"), record("evt_2")] {
+        Kcat::produce(&kafka.brokers(), &topic, &record).await;
+    }
     says_so(&worker).await;
     worker.kill();
     let worker = launch();

@@ -141,4 +141,32 @@ mod tests {
             assert!(error.contains(name), "{error}");
         }
     }
+
+    #[test]
+    fn what_was_given_does_not_make_a_producer_lose_or_double() {
+        let given = "acks=1,request.required.acks=0,enable.idempotence=false,message.timeout.ms=5,\
+                     delivery.timeout.ms=5,transactional.id=x,session.timeout.ms=6000,client.id=mine";
+        let settings = ConsumeSettings {
+            brokers: "127.0.0.1:1".into(),
+            topic: "topic".parse().unwrap(),
+            group: "group".into(),
+            offset_reset: OffsetReset::Latest,
+            properties: Some(signal_service::Secret::new(given)),
+            batch_size: 500,
+            batch_wait: std::time::Duration::from_millis(50),
+        };
+        let config = producer_config(&settings).unwrap();
+        for (name, value) in [
+            ("acks", Some("all")),
+            ("enable.idempotence", Some("true")),
+            ("message.timeout.ms", Some("0")),
+            ("request.required.acks", None),
+            ("delivery.timeout.ms", None),
+            ("transactional.id", None),
+            ("group.id", None),
+            ("client.id", Some("mine")),
+        ] {
+            assert_eq!(config.get(name), value, "{name}");
+        }
+    }
 }

@@ -19,12 +19,12 @@ use rdkafka::{
 };
 use signal_service::health::Component;
 use signal_wire::backoff::Backoff;
-use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     DeadLetters, Stopped,
-    letter::{self, LeftOut},
+    letter::LeftOut,
+    pending::{Pending, unix_ms, verdict},
 };
 use crate::{
     consume::{self, ConsumeError, ConsumeSettings, TopicName},
@@ -50,23 +50,6 @@ pub struct DeadLetterTopic {
     last_error: LastError,
     health: Component,
     stop: CancellationToken,
-}
-
-/// A rejected record that is not kept yet, and how it is to be written.
-struct Pending<'a> {
-    rejected: &'a Rejected,
-    /// A broker measures what it is sent at once: a letter is too large only when it was alone.
-    alone: bool,
-    left_out: LeftOut,
-    dated: bool,
-}
-
-/// What is to be done about a letter that was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    TooLarge,
-    Time,
-    Wait,
 }
 
 impl DeadLetterTopic {
@@ -261,38 +244,6 @@ impl std::fmt::Debug for DeadLetterTopic {
     }
 }
 
-impl<'a> Pending<'a> {
-    fn new(rejected: &'a Rejected) -> Self {
-        // A producer takes a time of 0 for none, and there is none before it.
-        let dated = rejected.record.timestamp.is_none_or(|at| unix_ms(at) > 0);
-        Self { rejected, alone: false, left_out: LeftOut::Nothing, dated }
-    }
-
-    fn compose(&self) -> Record {
-        letter::compose(self.rejected, self.left_out, self.dated)
-    }
-
-    /// Whether there is another way to write it, which it then has.
-    fn adapt(&mut self, verdict: Verdict) -> bool {
-        match (verdict, self.left_out) {
-            (Verdict::TooLarge, _) if !self.alone => self.alone = true,
-            (Verdict::TooLarge, LeftOut::Nothing) => self.left_out = LeftOut::Value,
-            (Verdict::TooLarge, LeftOut::Value) => self.left_out = LeftOut::Everything,
-            (Verdict::Time, _) if self.dated => self.dated = false,
-            _ => return false,
-        }
-        true
-    }
-}
-
-fn verdict(error: &KafkaError) -> Verdict {
-    match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::MessageBatchTooLarge) => Verdict::TooLarge,
-        Some(RDKafkaErrorCode::InvalidTimestamp) => Verdict::Time,
-        _ => Verdict::Wait,
-    }
-}
-
 fn enqueue(client: &FutureProducer<Context>, topic: &str, letter: &Record) -> KafkaResult<DeliveryFuture> {
     let headers = OwnedHeaders::new_with_capacity(letter.headers.len());
     let add = |headers: OwnedHeaders, (name, value): &(String, Option<Bytes>)| {
@@ -304,10 +255,6 @@ fn enqueue(client: &FutureProducer<Context>, topic: &str, letter: &Record) -> Ka
     record.timestamp = letter.timestamp.map(unix_ms);
     record.headers = Some(letter.headers.iter().fold(headers, add));
     client.send_result(record).map_err(|(error, _)| error)
-}
-
-fn unix_ms(at: OffsetDateTime) -> i64 {
-    i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
 }
 
 fn client(config: &ClientConfig, last_error: &LastError) -> KafkaResult<FutureProducer<Context>> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use signal_harness::{Launch, Service, eventually};
+use signal_harness::{Launch, Service, eventually, free_port};
 
 use crate::{
     bus::TestBus,
@@ -11,13 +11,12 @@ use crate::{
     kafka::{Cluster, DEAD_LETTERS, SOON, event},
 };
 
+/// What a worker makes of the values whose database takes nothing for gus.
 async fn letters(values: &[&[u8]]) -> Cluster {
-    letters_of(&Fixture::sqlite().await, values).await
-}
-
-/// What this database, and whoever reads the records, can't handle.
-async fn letters_of(fixture: &Fixture, values: &[&[u8]]) -> Cluster {
-    let cluster = Cluster::new(1);
+    let (fixture, cluster) = (Fixture::sqlite().await, Cluster::new(1));
+    let not_for_gus = r#"CREATE TRIGGER gus BEFORE INSERT ON "ActivityNotification" WHEN new.recipient_id = 'gus'
+        BEGIN SELECT RAISE(ABORT, 'gus'); END"#;
+    fixture.run(not_for_gus).await;
     cluster.produce(values.iter().map(|value| (0, value.to_vec()))).await;
     let worker = cluster.worker_from_the_beginning(&TestBus::new(), Arc::clone(&fixture.store));
     let all = i64::try_from(values.len()).unwrap();
@@ -84,15 +83,8 @@ async fn a_retry_answers_with_its_status() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_says_what_the_real_one_then_does() {
-    let value = event("evt-1", &["ann", "bob"]);
-    let picky = Fixture::sqlite().await;
-    picky
-        .run(
-            r#"CREATE TRIGGER picky BEFORE INSERT ON "ActivityNotification"
-               BEGIN SELECT RAISE(ABORT, 'picky'); END"#,
-        )
-        .await;
-    let cluster = letters_of(&picky, &[&value, &value, b"{"]).await;
+    let value = event("evt-1", &["gus", "bob"]);
+    let cluster = letters(&[&value, &value, b"{"]).await;
     let fixture = Fixture::sqlite().await;
     let retry = |args: &[&str]| {
         command(&cluster, &[&["retry", "--all"], args].concat()).env("SIGNAL_DATABASE_URL", &fixture.url)
@@ -105,6 +97,21 @@ async fn a_dry_run_says_what_the_real_one_then_does() {
         assert_eq!(output.text().contains("nothing was written"), rows == 0, "{}", output.output);
         assert_eq!(fixture.count("ActivityNotification").await, rows);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_writes_rows_although_nobody_can_be_pushed_and_says_so() {
+    let cluster = letters(&[&event("evt-1", &["gus"])]).await;
+    let fixture = Fixture::sqlite().await;
+    let retried = command(&cluster, &["retry", "--at", "0:0"])
+        .env("SIGNAL_DATABASE_URL", &fixture.url)
+        .env("SIGNAL_REDIS_URL", format!("redis://127.0.0.1:{}", free_port()))
+        .run(SOON)
+        .await;
+    assert!(retried.status.success(), "{}", retried.output);
+    assert!(retried.text().contains("brought in     1\n"), "{}", retried.output);
+    assert!(retried.text().ends_with("pushes were missed: the backplane is away.\n"), "{}", retried.output);
+    assert_eq!(fixture.count("ActivityNotification").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
