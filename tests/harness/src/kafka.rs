@@ -130,6 +130,11 @@ impl Kafka {
         }
     }
 
+    /// Deletes the topic and all that is in it.
+    pub async fn delete_topic(&self, topic: &str) {
+        wire::delete_topic(self.addr(), topic).await.unwrap_or_else(|error| panic!("deleting topic {topic}: {error}"));
+    }
+
     /// A new topic of one's own on a shared broker; its name begins with `prefix`.
     pub async fn topic(&self, prefix: &str, partitions: u32) -> String {
         let topic = format!("{prefix}.{}", self.topics.fetch_add(1, Ordering::Relaxed));

@@ -190,7 +190,7 @@ async fn what_the_topic_is_too_small_for_is_kept_without_its_value_and_read_wher
 }
 
 #[tokio::test]
-async fn a_topic_that_nobody_has_made_is_named_and_waited_for_over_a_kill() {
+async fn a_topic_that_is_not_there_is_named_and_waited_for_over_a_kill() {
     require!(Postgres, Redis, Kafka, Kcat);
     let (redis, issuer) = tokio::join!(Redis::launch(), Issuer::launch());
     let (postgres, kafka) = tokio::join!(Postgres::shared(), Kafka::shared());
@@ -233,8 +233,18 @@ async fn a_topic_that_nobody_has_made_is_named_and_waited_for_over_a_kill() {
         if rows == "evt_1\nevt_2" { Ok(()) } else { Err(rows) }
     })
     .await;
-    let kept = Kcat::consume(&kafka.brokers(), &name).await;
-    assert_eq!(kept.iter().map(|letter| letter.value.as_deref()).collect::<Vec<_>>(), [Some(b"{".as_slice())]);
+    let values = async || -> Vec<Option<Vec<u8>>> {
+        Kcat::consume(&kafka.brokers(), &name).await.into_iter().map(|letter| letter.value).collect()
+    };
+    assert_eq!(values().await, [Some(b"{".to_vec())]);
+
+    // And one that goes away while it is written to.
+    kafka.delete_topic(&name).await;
+    Kcat::produce(&kafka.brokers(), &topic, &Record::new("}")).await;
+    says_so(&worker).await;
+    kafka.create_topic(&name, 1).await;
+    worker.wait_ready(SOON).await;
+    assert_eq!(values().await, [Some(b"}".to_vec())]);
 }
 
 #[tokio::test]

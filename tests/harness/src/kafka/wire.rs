@@ -1,4 +1,5 @@
-//! The four requests of Kafka's protocol that tell whether a broker and a topic are there, and where a group is.
+//! The requests of Kafka's protocol that make topics and remove them, and tell whether they and a broker are there, and
+//! where a group is.
 //!
 //! Written by hand, in the oldest versions that Kafka 4 speaks, so that the harness does not
 //! make every crate that uses it build librdkafka. Source: the Kafka protocol guide.
@@ -14,6 +15,7 @@ const METADATA: (i16, i16) = (3, 1);
 const OFFSET_FETCH: (i16, i16) = (9, 1);
 const API_VERSIONS: (i16, i16) = (18, 0);
 const CREATE_TOPICS: (i16, i16) = (19, 2);
+const DELETE_TOPICS: (i16, i16) = (20, 1);
 
 const TOPIC_ALREADY_EXISTS: i16 = 36;
 const TIMEOUT_MS: i32 = 20_000;
@@ -40,6 +42,16 @@ pub(super) async fn create_topic(addr: SocketAddr, topic: &str, partitions: u32)
         TOPIC_ALREADY_EXISTS => Ok(()),
         code => accept(code, answer.string()?),
     }
+}
+
+pub(super) async fn delete_topic(addr: SocketAddr, topic: &str) -> Result<(), String> {
+    let mut body = Vec::new();
+    put_i32(&mut body, 1);
+    put_str(&mut body, topic);
+    put_i32(&mut body, TIMEOUT_MS);
+    let mut answer = call(addr, DELETE_TOPICS, &body).await.map_err(|error| error.to_string())?;
+    let (_throttle, _topics, _name) = (answer.i32()?, answer.i32()?, answer.string()?);
+    accept(answer.i16()?, None)
 }
 
 /// `Ok` when the topic has that many partitions, each with a leader.
