@@ -21,3 +21,4 @@ mod retry;
 mod set_aside;
 mod store;
 mod store_inbox;
+mod waiting;
