@@ -6,10 +6,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use signal_wire::snowflake::Snowflake;
 
-use super::{plan::Copy, rows::Row, run::Run};
+use super::{
+    plan::{Copy, Plan},
+    rows::Row,
+    run::Run,
+};
 
 /// All workers share it.
 const WORKER_ID: u16 = 9;
@@ -49,22 +53,31 @@ impl Outcome {
     }
 
     pub(super) fn check(&self, run: &Run<'_>, rows: &[Row]) -> anyhow::Result<()> {
-        let mut troubles = rows_as_expected(&run.plan.expected, rows);
-        troubles.extend(ids_are_ids(rows));
+        rows_are_as_expected(&run.plan, rows)?;
         let mut of_user: HashMap<&str, HashMap<String, String>> = HashMap::new();
         for Row { id, event_id, recipient_id } in rows {
             of_user.entry(recipient_id).or_default().insert(event_id.clone(), id.clone());
         }
         let nothing = HashMap::new();
-        troubles.extend(run.people.ask(|window| {
+        let troubles = run.people.ask(|window| {
             let known = window.known == *of_user.get(window.user.as_str()).unwrap_or(&nothing);
             let other = if known { "" } else { "a window knows other notifications than there are rows" };
             some(&format!("window of {}", window.user), window.complaints.iter().map(String::as_str).chain([other]))
-        }));
-        troubles.retain(|trouble| !trouble.is_empty());
-        ensure!(troubles.is_empty(), "{}\n{self}", troubles.join("\n"));
-        Ok(())
+        });
+        no(troubles).with_context(|| self.to_string())
     }
+}
+
+/// # Errors
+/// If a row is missing, too many, or doubled, or an id is not one.
+pub(super) fn rows_are_as_expected(plan: &Plan, rows: &[Row]) -> anyhow::Result<()> {
+    no([rows_as_expected(&plan.expected, rows), ids_are_ids(rows)].concat())
+}
+
+fn no(mut troubles: Vec<String>) -> anyhow::Result<()> {
+    troubles.retain(|trouble| !trouble.is_empty());
+    ensure!(troubles.is_empty(), "{}", troubles.join("\n"));
+    Ok(())
 }
 
 /// No more and no fewer, and each once.

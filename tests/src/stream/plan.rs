@@ -46,7 +46,7 @@ impl Plan {
         for number in 0..events {
             let event = Event::generate(random, &plan.members, number);
             let record = (event.key().to_owned(), event.value().to_string());
-            let copies = plan.expect(&event);
+            let copies = plan.expect(&event, event.key().to_owned());
             plan.expected.extend(copies);
             if random.once_in(REPEATED) {
                 again.push((number + random.between(LATER.0, LATER.1), record.clone()));
@@ -60,7 +60,8 @@ impl Plan {
         for partition in 0..partitions {
             let named = random.some(&plan.members.users, 3);
             let event = Event { number: events + partition as usize, named, amount: 1, ..Event::default() };
-            let copies = plan.expect(&event);
+            // It has no key, as its partition is said.
+            let copies = plan.expect(&event, format!("partition {partition}"));
             plan.last_expected.extend(copies.iter().cloned());
             plan.expected.extend(copies);
             plan.last.push(Record::new(event.value().to_string()).partition(partition));
@@ -68,9 +69,9 @@ impl Plan {
         plan
     }
 
-    /// The copies of an event.
-    fn expect(&mut self, event: &Event) -> Vec<Copy> {
-        self.order.insert(event.id(), (event.key().to_owned(), event.number));
+    /// The copies of an event, which keeps its order among those of its key.
+    fn expect(&mut self, event: &Event, key: String) -> Vec<Copy> {
+        self.order.insert(event.id(), (key, event.number));
         event.recipients(&self.members).into_iter().map(|user| (event.id(), user)).collect()
     }
 

@@ -5,8 +5,15 @@ use std::{sync::Arc, time::Instant};
 use signal_harness::{Service, eventually};
 
 use super::{
-    ear::Ear, list::List, members::Members, outcome::Outcome, people::People, plan::Plan, producer::Producer,
-    random::Random, stage::Stage,
+    ear::Ear,
+    list::List,
+    members::Members,
+    outcome::{self, Outcome},
+    people::People,
+    plan::Plan,
+    producer::Producer,
+    random::Random,
+    stage::Stage,
 };
 
 #[derive(Debug)]
@@ -76,6 +83,8 @@ impl<'a> Run<'a> {
         })
         .await;
         let took = self.began.elapsed();
+        // Said before it is waited for in vain that somebody hears of it.
+        outcome::rows_are_as_expected(&self.plan, &self.stage.rows.all().await?)?;
         let due: Vec<usize> = self.people.ask(|window| self.plan.expected_of(&window.user));
         eventually(within, || async {
             let known = self.people.ask(|window| window.known.len());
