@@ -2,19 +2,25 @@
 
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
-/// Writes `2026-11-23T08:51:04.867Z`.
+/// Writes `2026-11-23T08:51:04.867Z`; of the years 0 to 9999, as the format has no others.
 pub fn format(at: OffsetDateTime) -> String {
     let at = at.to_offset(UtcOffset::UTC);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        at.year(),
-        u8::from(at.month()),
-        at.day(),
-        at.hour(),
-        at.minute(),
-        at.second(),
-        at.millisecond()
-    )
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    // Digit by digit: every push has two times, and `format!` of them took a twentieth of a worker's processor time.
+    let mut put = |first: usize, width: usize, mut value: u16| {
+        for digit in text[first..first + width].iter_mut().rev() {
+            *digit = b'0' + (value % 10) as u8;
+            value /= 10;
+        }
+    };
+    put(0, 4, u16::try_from(at.year()).unwrap_or(0));
+    put(5, 2, u8::from(at.month()).into());
+    put(8, 2, at.day().into());
+    put(11, 2, at.hour().into());
+    put(14, 2, at.minute().into());
+    put(17, 2, at.second().into());
+    put(20, 3, at.millisecond());
+    text.iter().copied().map(char::from).collect()
 }
 
 /// Reads any RFC 3339 time; `None` for everything else.
@@ -60,6 +66,7 @@ pub mod rfc3339_option {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn writes_what_browsers_write() {
@@ -67,5 +74,17 @@ mod tests {
         assert_eq!(format(at), "2026-11-23T08:51:04.867Z");
         assert_eq!(format(parse("2026-11-23T15:51:04.8679+07:00").unwrap()), "2026-11-23T08:51:04.867Z");
         assert_eq!(parse("yesterday"), None);
+        let first = OffsetDateTime::from_unix_timestamp(-62_167_219_200).unwrap();
+        assert_eq!(format(first), "0000-01-01T00:00:00.000Z");
+        let last = OffsetDateTime::from_unix_timestamp_nanos(253_402_300_799_999_999_999).unwrap();
+        assert_eq!(format(last), "9999-12-31T23:59:59.999Z");
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_is_read_as_it_was_written(unix_ms in -62_167_219_200_000i64..253_402_300_800_000) {
+            let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000).unwrap();
+            prop_assert_eq!(parse(&format(at)), Some(at));
+        }
     }
 }
