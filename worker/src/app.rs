@@ -4,7 +4,13 @@ pub mod dead_letters;
 mod explain;
 mod replay;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use axum::Router;
 use signal_auth::{JwkSetClient, JwkSetError, JwkSetOptions, Verifier};
@@ -59,6 +65,8 @@ pub struct Parts {
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    #[error("the pipeline has ended by itself: the log says why")]
+    Ended,
     #[error("not set: {}", .0.join(", "))]
     Missing(Vec<&'static str>),
     #[error("SIGNAL_SNOWFLAKE_WORKER_ID is above 1023")]
@@ -92,9 +100,15 @@ pub enum StartError {
 pub struct Worker {
     publisher: Arc<Publisher>,
     shutdown: Shutdown,
+    failed: Arc<AtomicBool>,
 }
 
 impl Worker {
+    /// Whether the pipeline has ended although nobody had told it to.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
     /// The notification API on `inbox`, under `base_path`, to be finished with the other routes.
     pub fn notifications(&self, base_path: &str, inbox: Arc<dyn Inbox>, verifier: Arc<Verifier>) -> Router {
         let tasks = self.shutdown.tasks().clone();
@@ -134,8 +148,10 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<Worker, StartE
     let watching = Arc::clone(&publisher);
     shutdown.tasks().spawn(async move { watching.watch(stop).await });
     shutdown.tasks().spawn(async move { dead_letters.look().await });
-    shutdown.tasks().spawn(supervise(tokio::spawn(work(pipeline, batches)), shutdown.clone()));
-    Ok(Worker { publisher, shutdown })
+    let failed = Arc::<AtomicBool>::default();
+    let supervised = supervise(tokio::spawn(work(pipeline, batches)), shutdown.clone(), Arc::clone(&failed));
+    shutdown.tasks().spawn(supervised);
+    Ok(Worker { publisher, shutdown, failed })
 }
 
 async fn work(pipeline: Pipeline, mut batches: Batches) {
@@ -153,10 +169,11 @@ async fn work(pipeline: Pipeline, mut batches: Batches) {
 }
 
 /// A worker that reads no more is of no use: the process ends, and whoever started it starts it again.
-async fn supervise(work: tokio::task::JoinHandle<()>, shutdown: Shutdown) {
+async fn supervise(work: tokio::task::JoinHandle<()>, shutdown: Shutdown, failed: Arc<AtomicBool>) {
     let panicked = work.await.is_err();
     if panicked || !shutdown.token().is_cancelled() {
         tracing::error!(panicked, "the pipeline has ended");
+        failed.store(true, Ordering::Relaxed);
         shutdown.trigger();
     }
 }
@@ -194,7 +211,7 @@ pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
     shutdown.drain().await;
     // A database that does not answer is no reason to go on living.
     let _ = tokio::time::timeout(shutdown.left(), database.close()).await;
-    Ok(())
+    if worker.has_failed() { Err(StartError::Ended) } else { Ok(()) }
 }
 
 /// Whether `run` could start with these settings. To be called within a runtime, as the parts need one.

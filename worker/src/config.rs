@@ -72,7 +72,7 @@ pub struct ExplainArgs {
     pub from: Option<OffsetDateTime>,
 
     /// Rows and people that are named.
-    #[arg(long, value_name = "COUNT", default_value = "20")]
+    #[arg(long, value_name = "COUNT", default_value = "20", value_parser = limit)]
     pub limit: usize,
 
     /// Print JSON.
@@ -204,6 +204,13 @@ fn not_empty(text: &str) -> Result<String, String> {
 
 fn time(text: &str) -> Result<OffsetDateTime, String> {
     timestamp::parse(text).ok_or_else(|| "expected a time such as 2026-11-23T08:00:00Z".to_owned())
+}
+
+fn limit(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=10_000).contains(limit))
+        .ok_or_else(|| "expected a number from 1 to 10000".to_owned())
 }
 
 fn batch_size(text: &str) -> Result<usize, String> {

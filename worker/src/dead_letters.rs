@@ -8,7 +8,7 @@ pub mod letter;
 pub mod list;
 mod pending;
 pub mod producer;
-mod readable;
+pub(crate) mod readable;
 pub mod retry;
 pub mod selection;
 pub mod show;

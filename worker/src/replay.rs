@@ -81,7 +81,9 @@ pub async fn replay(parts: &Parts, settings: &ReplaySettings) -> Result<Report, 
     let plan = tokio::select! {
         biased;
         () = parts.stop.cancelled() => {
-            let resume = Some(settings.command(&settings.from, &settings.to));
+            // Later, what is so long ago now will be something else.
+            let now = OffsetDateTime::now_utc();
+            let resume = Some(settings.command(&settings.from.fixed(now), &settings.to.fixed(now)));
             let report = Run::new(parts, settings, Plan::default()).report;
             return Ok(Report { resume, ending: Ending::Stopped, ..report });
         }

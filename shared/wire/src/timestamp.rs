@@ -23,9 +23,11 @@ pub fn format(at: OffsetDateTime) -> String {
     text.iter().copied().map(char::from).collect()
 }
 
-/// Reads any RFC 3339 time; `None` for everything else.
+/// Reads any RFC 3339 time, as UTC; `None` for everything else, and for what is of no year that the format has once it
+/// is.
 pub fn parse(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(text, &Rfc3339).ok()
+    let at = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
+    (0..=9999).contains(&at.year()).then_some(at)
 }
 
 /// For `#[serde(with = "timestamp::rfc3339")]`.
@@ -73,7 +75,9 @@ mod tests {
         let at = OffsetDateTime::from_unix_timestamp_nanos(1_795_423_864_867_999_999).unwrap();
         assert_eq!(format(at), "2026-11-23T08:51:04.867Z");
         assert_eq!(format(parse("2026-11-23T15:51:04.8679+07:00").unwrap()), "2026-11-23T08:51:04.867Z");
-        assert_eq!(parse("yesterday"), None);
+        for text in ["yesterday", "9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00+23:59"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
         let first = OffsetDateTime::from_unix_timestamp(-62_167_219_200).unwrap();
         assert_eq!(format(first), "0000-01-01T00:00:00.000Z");
         let last = OffsetDateTime::from_unix_timestamp_nanos(253_402_300_799_999_999_999).unwrap();

@@ -119,6 +119,17 @@ impl Kafka {
         drop(self.process.lock().unwrap().take());
     }
 
+    /// Gives a topic more partitions, so that there are so many in all, and waits until each has a leader.
+    pub async fn create_partitions(&self, topic: &str, partitions: u32) {
+        wire::create_partitions(self.addr(), topic, partitions)
+            .await
+            .unwrap_or_else(|error| panic!("more partitions for {topic}: {error}"));
+        let mut look = || wire::leaders(self.addr(), topic, partitions);
+        if let Err(last) = until(Instant::now() + TOPIC, &mut look).await {
+            panic!("topic {topic} is not ready: {last}");
+        }
+    }
+
     /// Creates the topic and waits until each of its partitions has a leader.
     pub async fn create_topic(&self, topic: &str, partitions: u32) {
         wire::create_topic(self.addr(), topic, partitions)

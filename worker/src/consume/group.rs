@@ -125,28 +125,72 @@ impl Group {
     /// Gives partitions for which the group has never committed an offset to begin at, and returns them: they are to
     /// be committed. Without that, "latest" would be decided anew at every start until the first record: whatever
     /// came in between would be skipped.
+    ///
+    /// Where the group begins is decided once, for all partitions that there are, whoever is given them later. One that
+    /// comes to be afterwards is read from its first record, which is younger than the group.
     fn pin(&self, consumer: &BaseConsumer<Self>, partitions: &mut TopicPartitionList) -> Vec<(i32, i64)> {
-        let committed = match consumer.committed_offsets(partitions.clone(), LOOKUP_TIMEOUT) {
-            Ok(committed) => committed,
-            Err(error) => {
-                tracing::warn!(%error, "committed offsets can't be read, beginning by the reset policy");
-                return Vec::new();
-            }
+        let complain = |error: &KafkaError| {
+            tracing::warn!(%error, "committed offsets can't be read, beginning by the reset policy");
         };
-        let elements = committed.elements();
-        let fresh = elements.iter().filter(|element| element.offset() == Offset::Invalid);
-        let pin = |partition: i32| {
-            let (low, high) = consumer.fetch_watermarks(&self.topic, partition, LOOKUP_TIMEOUT)?;
-            let at = if self.reset == OffsetReset::Latest { high } else { low };
-            partitions.set_partition_offset(&self.topic, partition, Offset::Offset(at))?;
+        let Ok(standing) = self.standing(consumer).inspect_err(complain) else { return Vec::new() };
+        let first_of_all = standing.iter().all(|(_, committed)| committed.is_none());
+        let assigned = numbers(partitions);
+        let fresh = standing
+            .iter()
+            .filter(|(partition, committed)| committed.is_none() && (first_of_all || assigned.contains(partition)));
+        let pin = |(partition, _): &(i32, Option<i64>)| {
+            let (low, high) = consumer.fetch_watermarks(&self.topic, *partition, LOOKUP_TIMEOUT)?;
+            let at = if first_of_all && self.reset == OffsetReset::Latest { high } else { low };
             tracing::info!(partition, offset = at, "the group begins");
-            Ok::<_, KafkaError>((partition, at))
+            Ok::<_, KafkaError>((*partition, at))
         };
-        let pinned = fresh.map(|element| element.partition()).map(pin);
         let complain = |error: &KafkaError| {
             tracing::warn!(%error, "the end of a partition can't be read, beginning by the reset policy");
         };
-        pinned.filter_map(|pinned| pinned.inspect_err(complain).ok()).collect()
+        let pinned: Vec<(i32, i64)> = fresh.filter_map(|one| pin(one).inspect_err(complain).ok()).collect();
+        let (ours, others): (Vec<_>, Vec<_>) =
+            pinned.into_iter().partition(|(partition, _)| assigned.contains(partition));
+        for (partition, at) in &ours {
+            partitions
+                .set_partition_offset(&self.topic, *partition, Offset::Offset(*at))
+                .expect("an assigned partition takes an offset");
+        }
+        self.commit_for(consumer, &others);
+        ours
+    }
+
+    /// What the group has committed of each partition of the topic.
+    fn standing(&self, consumer: &BaseConsumer<Self>) -> KafkaResult<Vec<(i32, Option<i64>)>> {
+        let metadata = consumer.fetch_metadata(Some(&self.topic), LOOKUP_TIMEOUT)?;
+        let mut all = TopicPartitionList::new();
+        for topic in metadata.topics() {
+            topic.partitions().iter().for_each(|partition| drop(all.add_partition(topic.name(), partition.id())));
+        }
+        let committed = consumer.committed_offsets(all, LOOKUP_TIMEOUT)?;
+        let one = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+            // What can't be read is not the same as nothing.
+            element.error()?;
+            Ok(match element.offset() {
+                Offset::Offset(offset) => (element.partition(), Some(offset)),
+                _ => (element.partition(), None),
+            })
+        };
+        committed.elements().iter().map(one).collect()
+    }
+
+    /// Commits where the group begins with partitions that are not this member's. Who has one of them by now has decided
+    /// the same, or reads what came since once more.
+    fn commit_for(&self, consumer: &BaseConsumer<Self>, others: &[(i32, i64)]) {
+        if others.is_empty() {
+            return;
+        }
+        let mut list = TopicPartitionList::with_capacity(others.len());
+        for (partition, at) in others {
+            list.add_partition_offset(&self.topic, *partition, Offset::Offset(*at)).expect("an offset can be written");
+        }
+        if let Err(error) = consumer.commit(&list, CommitMode::Async) {
+            tracing::warn!(%error, "where the group begins can't be committed");
+        }
     }
 
     fn revoked(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) -> KafkaResult<()> {

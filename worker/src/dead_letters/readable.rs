@@ -9,7 +9,7 @@ pub(super) fn escaped(bytes: &[u8]) -> String {
 }
 
 /// The same, but a backslash is left as it is: for what has escapes of its own.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     escape(text.as_bytes(), false)
 }
 

@@ -6,7 +6,11 @@ use serde_json::{Value, json};
 use signal_wire::{activity::ActivityEvent, journal::Entry, timestamp};
 
 use super::{Facts, People, Progress, Pushes};
-use crate::{dead_letters::letter::Letter, record::Record, store::rows::EventRow};
+use crate::{
+    dead_letters::{letter::Letter, readable::visible},
+    record::Record,
+    store::rows::EventRow,
+};
 
 /// How much of a key is shown; keys are ids of merchants and organizers.
 const KEY_CHARS: usize = 64;
@@ -140,21 +144,33 @@ fn conclusion(facts: &Facts) -> String {
         _ => Vec::new(),
     };
     let (sent, missed) = entries().iter().fold((0, 0), |(sent, missed), one| (sent + one.sent, missed + one.missed));
+    let asked = matches!(facts.pushes, Pushes::Remembered(_));
+    let missing = facts.people.as_ref().is_some_and(|people| people.without_count > 0);
     let text = match (facts.counts.rows, facts.records.is_empty()) {
-        (0, true) if letters => "it was set aside, and its record is no longer in the topic",
+        (_, _) if letters && facts.counts.rows == 0 => {
+            "it was set aside: the dead letter says why, and `dead-letters retry` brings it in once that is mended"
+        }
         (0, true) => "nothing is known of it: no record, no row, no dead letter",
-        (0, false) if letters => "it was set aside: the dead letter says why, and `dead-letters retry` brings it in",
         (0, false) if !handled => "it has not been handled yet",
+        (0, false) if missing => {
+            "it made no rows, although it would reach people now: they have joined since, or their rows were removed, or \
+             the group has begun behind it; `replay` brings it in"
+        }
         (0, false) => {
             "it was handled and reached nobody: it addresses people who are not there, or leaves all of them out"
         }
-        (_, _) if missed > 0 && sent == 0 => "its rows are there, and whom they are for was told to read them again",
+        (_, _) if missed > 0 && sent > 0 => {
+            "its rows are there; some were pushed, and whom the others are for was told to read them again"
+        }
+        (_, _) if missed > 0 => "its rows are there, and whom they are for was told to read them again",
         (_, _) if sent > 0 => "its rows are there and were pushed",
         (_, false) if !handled => {
             "its rows are there; until the group has committed its offset it may be handled again, and pushed again"
         }
+        (_, _) if !asked => "its rows are there; what was pushed no worker could be asked",
         (_, _) => {
-            "its rows are there; each is pushed right after it is written and before its offset is committed, by a worker that remembers it no more"
+            "its rows are there, and no running worker remembers a push of them: a worker pushes each right after it is \
+             written and before its offset is committed; `dead-letters retry` and `replay --push` do so, too, and keep no journal"
         }
     };
     text.to_owned()
@@ -194,7 +210,7 @@ fn content(record: &Record) -> String {
 
 /// What others wrote must not steer a terminal.
 fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    visible(text)
 }
 
 impl Facts {

@@ -97,7 +97,7 @@ async fn scan(topic: &Topic, event: &str, slices: &[Slice]) -> Result<Found, Ran
 }
 
 /// Whether the record says that it is this event, or would be known by this position. One that can't be read counts
-/// when the id stands in it: it may be what is looked for.
+/// when the id stands in it between quotes: it may be what is looked for.
 pub(super) fn is_of(record: &Record, event: &str) -> bool {
     if record.position.to_string() == event {
         return true;
@@ -105,12 +105,12 @@ pub(super) fn is_of(record: &Record, event: &str) -> bool {
     let value = record.value.as_deref().unwrap_or_default();
     // An id that JSON writes with escapes is found by its plain rest at least.
     let plain = event.split(|c: char| !c.is_ascii_alphanumeric()).max_by_key(|part| part.len()).unwrap_or_default();
-    if plain.is_empty() || value.len() > MAX_BYTES || !contains(value, plain.as_bytes()) {
+    if event.is_empty() || value.len() > MAX_BYTES || (!plain.is_empty() && !contains(value, plain.as_bytes())) {
         return false;
     }
     match ActivityEvent::parse(value) {
         Ok(read) => read.id.as_deref() == Some(event),
-        Err(_) => contains(value, event.as_bytes()),
+        Err(_) => contains(value, format!("\"{event}\"").as_bytes()),
     }
 }
 
@@ -136,6 +136,8 @@ mod tests {
         assert!(is(r#"{"id":"c\u00e0-1042","type":"T","userIds":["u"]}"#, "cà-1042"));
         assert!(is(r#"{"id":7421,"type":"T","userIds":["u"]}"#, "7421"));
         assert!(is(r#"{"id":"evt_1","type":"#, "evt_1"), "cut off, and still what is looked for");
+        assert!(!is(r#"{"id":"evt_12","type":"#, "evt_1") && !is(r#"{"id":"x","note":"evt_1 "#, "evt_1"));
+        assert!(is(r#"{"id":"日本","type":"T","userIds":["u"]}"#, "日本"));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::{Map, Value};
 use signal_service::rest::{Cause, RestError};
-use signal_wire::{notification::Notification, timestamp};
-use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
+use signal_wire::notification::Notification;
+use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -198,7 +198,7 @@ impl From<ReadAll> for Wanted {
 /// they were shown then comes to the same answer as the database.
 fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OffsetDateTime>, D::Error> {
     let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
-    let at = timestamp::parse(&text).ok_or_else(|| D::Error::custom("not an RFC 3339 time"))?;
+    let at = OffsetDateTime::parse(&text, &Rfc3339).map_err(|_| D::Error::custom("not an RFC 3339 time"))?;
     let at = at.clamp(OffsetDateTime::UNIX_EPOCH, PrimitiveDateTime::MAX.assume_utc()).to_offset(UtcOffset::UTC);
     Ok(Some(at.replace_millisecond(at.millisecond()).expect("a time's own milliseconds are in range")))
 }
@@ -223,6 +223,8 @@ fn or_causes<T>(value: T, causes: &[Cause]) -> Result<T, RestError> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    use signal_wire::timestamp;
 
     use super::*;
 

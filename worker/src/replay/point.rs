@@ -87,6 +87,17 @@ fn positions(text: &str) -> Result<BTreeMap<i32, i64>, PointError> {
     Ok(positions)
 }
 
+impl Point {
+    /// The same, whenever it is said.
+    pub(super) fn fixed(&self, now: OffsetDateTime) -> Self {
+        match self {
+            Self::Ago(ago) => Self::At(now - *ago),
+            Self::End => Self::At(now),
+            Self::Beginning | Self::At(_) | Self::Positions(_) => self.clone(),
+        }
+    }
+}
+
 /// In a form that is read back as the same point.
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,6 +128,19 @@ impl fmt::Display for Point {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_moves_with_the_clock_can_be_held_still() {
+        let now = timestamp::parse("2026-11-23T08:00:00Z").unwrap();
+        let fixed = |text: &str| text.parse::<Point>().unwrap().fixed(now).to_string();
+        assert_eq!(
+            (fixed("1h").as_str(), fixed("end").as_str()),
+            ("2026-11-23T07:00:00.000Z", "2026-11-23T08:00:00.000Z")
+        );
+        for text in ["beginning", "0:1,1:2", "2026-11-23T08:00:00.000Z"] {
+            assert_eq!(fixed(text), text);
+        }
+    }
     use proptest::prelude::*;
 
     fn at(text: &str) -> Point {

@@ -29,7 +29,7 @@ pub struct Patient {
     store: Arc<dyn Store>,
     health: Component,
     stop: CancellationToken,
-    /// Whether the database was compared with what Signal needs, and fitted, since this store is there.
+    /// Whether the database was compared with what Signal needs, and fitted, at the last look.
     fits: AtomicBool,
 }
 
@@ -123,9 +123,15 @@ impl Store for Patient {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.store.ping().await?;
-        self.fits.store(true, Ordering::Relaxed);
-        Ok(())
+        let answer = self.store.ping().await;
+        match &answer {
+            Ok(()) => self.fits.store(true, Ordering::Relaxed),
+            // Without the right keys nothing would fail, and rows would be doubled.
+            Err(StoreError::Unfit(_) | StoreError::Schema(_)) => self.fits.store(false, Ordering::Relaxed),
+            // It is away, which says nothing of its tables.
+            Err(_) => {}
+        }
+        answer
     }
 
     async fn migrate(&self, migration: Migration) -> Result<Vec<Warning>, StoreError> {

@@ -193,6 +193,27 @@ async fn a_stop_without_any_broker_is_quick() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_are_added_are_read_from_their_first_record() {
+    require!(Kafka, Kcat);
+    let kafka = Kafka::launch().await;
+    kafka.create_topic(TOPIC, 1).await;
+    let (fixture, bus) = (Fixture::sqlite().await, TestBus::new());
+    let before = |partition| Record::new(event(&format!("before-{partition}"), &["ann"])).partition(partition);
+    Kcat::produce(&kafka.brokers(), TOPIC, &before(0)).await;
+    // By "latest", which is what the group begins with.
+    let worker = Worker::start(&kafka.brokers(), "", &bus, Arc::clone(&fixture.store));
+    worker.ready().await;
+    kafka.create_partitions(TOPIC, 3).await;
+    for partition in [1, 2] {
+        Kcat::produce(&kafka.brokers(), TOPIC, &before(partition)).await;
+    }
+    let mut pushed = pushed(&bus, 2).await;
+    pushed.sort();
+    assert_eq!(pushed, ["before-1", "before-2"], "and what was there before the group is not read");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn on_apache_kafka_and_postgres() {
     require!(Kafka, Postgres);
     let kafka = Kafka::launch().await;

@@ -216,6 +216,7 @@ async fn bad_records_are_set_aside_and_disturb_nothing() {
         (br#"{"type":"PAYMENT_SUCCESS","userIds":"ann"}"#, "invalid_field"),
         (br#"{"type":"PAYMENT_SUCCESS","userIds":["a\u0000"]}"#, "nul_character"),
         (br#"{"type":"PAYMENT_SUCCESS","userIds":["ann"],"n":1e999}"#, "not_json"),
+        (br#"{"type":"PAYMENT_SUCCESS","userIds":["ann"],"occurredAt":"9999-12-31T23:59:59-23:59"}"#, "invalid_field"),
         (br#"{"type":"REFUND","userIds":["ann"]}"#, "unknown_type"),
         (br#"{"type":"PAYMENT_SUCCESS","userIds":["ann"]}"#, "missing_data"),
         (br#"{"type":"PAYMENT_SUCCESS","userIds":["ann"],"data":{"amount":"1e5","currency":"VND"}}"#, "invalid_data"),

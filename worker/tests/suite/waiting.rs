@@ -95,6 +95,25 @@ async fn a_table_that_no_longer_fits_is_not_held_against_events() {
 }
 
 #[tokio::test]
+async fn without_the_key_that_keeps_rows_single_nothing_is_written() {
+    require!(Postgres);
+    let fixture = Fixture::postgres().await;
+    let (bench, health) = patiently(&fixture.store);
+    assert_eq!(process(&bench, "evt-0").await.unwrap().inserted, 1);
+    let key = r#"CONSTRAINT "ActivityNotification_event_id_recipient_id_key""#;
+    fixture.run(format!(r#"ALTER TABLE "ActivityNotification" DROP {key}"#)).await;
+    // As the watch does every few seconds.
+    bench.pipeline.store.ping().await.unwrap_err();
+    let working = process(&bench, "evt-0");
+    until_it_says(&health, "event_id").await;
+    assert!(!working.is_finished());
+    fixture.run(format!(r#"ALTER TABLE "ActivityNotification" ADD {key} UNIQUE (event_id, recipient_id)"#)).await;
+    let summary = working.await.unwrap();
+    assert_eq!((summary.inserted, summary.existing), (0, 1));
+    assert_eq!(fixture.count("ActivityNotification").await, 1);
+}
+
+#[tokio::test]
 async fn postgres_restarted_within_a_batch_loses_and_doubles_nothing() {
     require!(Postgres);
     let postgres = Postgres::launch().await;

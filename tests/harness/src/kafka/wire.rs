@@ -16,6 +16,7 @@ const OFFSET_FETCH: (i16, i16) = (9, 1);
 const API_VERSIONS: (i16, i16) = (18, 0);
 const CREATE_TOPICS: (i16, i16) = (19, 2);
 const DELETE_TOPICS: (i16, i16) = (20, 1);
+const CREATE_PARTITIONS: (i16, i16) = (37, 0);
 
 const TOPIC_ALREADY_EXISTS: i16 = 36;
 const TIMEOUT_MS: i32 = 20_000;
@@ -42,6 +43,21 @@ pub(super) async fn create_topic(addr: SocketAddr, topic: &str, partitions: u32)
         TOPIC_ALREADY_EXISTS => Ok(()),
         code => accept(code, answer.string()?),
     }
+}
+
+/// `partitions` is how many there are to be in all.
+pub(super) async fn create_partitions(addr: SocketAddr, topic: &str, partitions: u32) -> Result<(), String> {
+    let mut body = Vec::new();
+    put_i32(&mut body, 1);
+    put_str(&mut body, topic);
+    put_i32(&mut body, i32::try_from(partitions).unwrap());
+    put_i32(&mut body, -1);
+    put_i32(&mut body, TIMEOUT_MS);
+    body.push(0);
+    let mut answer = call(addr, CREATE_PARTITIONS, &body).await.map_err(|error| error.to_string())?;
+    let (_throttle, _topics, _name) = (answer.i32()?, answer.i32()?, answer.string()?);
+    let code = answer.i16()?;
+    accept(code, answer.string()?)
 }
 
 pub(super) async fn delete_topic(addr: SocketAddr, topic: &str) -> Result<(), String> {
