@@ -11,6 +11,7 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol},
     error::{KafkaError, KafkaResult},
+    topic_partition_list::TopicPartitionListElem,
     types::{RDKafkaErrorCode, RDKafkaRespErr},
 };
 use signal_service::health::Component;
@@ -163,11 +164,11 @@ impl Group {
     fn standing(&self, consumer: &BaseConsumer<Self>) -> KafkaResult<Vec<(i32, Option<i64>)>> {
         let metadata = consumer.fetch_metadata(Some(&self.topic), LOOKUP_TIMEOUT)?;
         let mut all = TopicPartitionList::new();
-        for topic in metadata.topics() {
-            topic.partitions().iter().for_each(|partition| drop(all.add_partition(topic.name(), partition.id())));
+        for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+            all.add_partition(&self.topic, partition.id());
         }
         let committed = consumer.committed_offsets(all, LOOKUP_TIMEOUT)?;
-        let one = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+        let one = |element: &TopicPartitionListElem<'_>| {
             // What can't be read is not the same as nothing.
             element.error()?;
             Ok(match element.offset() {
