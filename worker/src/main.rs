@@ -20,6 +20,12 @@ use signal_worker::{
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// One arena, where the allocator would have four for each core and keep what each had at its fullest. One batch is at
+/// work at a time: there is nobody to wait for. Read by jemalloc before `main`.
+#[allow(unsafe_code, reason = "the name is jemalloc's own, and nothing else has it")]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static ALLOCATOR_SETTINGS: &[u8; 10] = b"narenas:1\0";
+
 const IDENTITY: Identity = Identity { name: "signal-worker", version: env!("CARGO_PKG_VERSION") };
 
 fn main() -> ExitCode {
