@@ -271,3 +271,28 @@ fn keys(settings: &WorkerSettings) -> Result<Arc<JwkSetClient>, StartError> {
     let url = settings.auth.jwks_url.as_ref().ok_or_else(|| StartError::Missing(vec![JWKS]))?;
     Ok(Arc::new(JwkSetClient::new(url, JwkSetOptions::default())?))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// How a worker stands whose pipeline ends so.
+    async fn ended(work: impl Future<Output = ()> + Send + 'static, told_to_stop: bool) -> (bool, bool) {
+        let (shutdown, failed) = (Shutdown::new(Duration::from_secs(10)), Arc::<AtomicBool>::default());
+        if told_to_stop {
+            shutdown.trigger();
+        }
+        supervise(tokio::spawn(work), shutdown.clone(), Arc::clone(&failed)).await;
+        (failed.load(Ordering::Relaxed), shutdown.token().is_cancelled())
+    }
+
+    #[tokio::test]
+    async fn a_pipeline_that_ends_by_itself_ends_the_worker_and_is_a_failure() {
+        assert_eq!(ended(async {}, false).await, (true, true));
+        assert_eq!(ended(async { panic!("as a fault would") }, false).await, (true, true));
+        assert_eq!(ended(async { panic!("even then") }, true).await, (true, true));
+        assert_eq!(ended(async {}, true).await, (false, true), "it was told to");
+    }
+}

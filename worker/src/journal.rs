@@ -56,17 +56,7 @@ mod tests {
     use super::*;
 
     fn entry(event_id: String) -> Entry {
-        Entry {
-            event_id,
-            position: "t/0/1".into(),
-            at: OffsetDateTime::UNIX_EPOCH,
-            inserted: 0,
-            existing: 0,
-            deleted: 0,
-            sent: 0,
-            missed: 0,
-            rejected: None,
-        }
+        Entry { event_id, ..Entry::of("t/0/1".into()) }
     }
 
     #[test]

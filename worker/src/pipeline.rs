@@ -136,7 +136,7 @@ impl Pipeline {
         let mut batch = Batch::default();
         for record in records {
             let mut trace = Trace::begin(&record);
-            let mut entry = entry(&record.position);
+            let mut entry = Entry::of(record.position.to_string());
             match self.read(&record, &mut entry.event_id) {
                 Ok(None) => {}
                 Ok(Some((draft, audience))) => {
@@ -306,21 +306,6 @@ impl Pipeline {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// Nothing has become of it yet.
-fn entry(position: &Position) -> Entry {
-    Entry {
-        event_id: String::new(),
-        position: position.to_string(),
-        at: OffsetDateTime::UNIX_EPOCH,
-        inserted: 0,
-        existing: 0,
-        deleted: 0,
-        sent: 0,
-        missed: 0,
-        rejected: None,
     }
 }
 

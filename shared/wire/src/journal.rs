@@ -69,6 +69,23 @@ pub struct Entry {
     pub rejected: Option<String>,
 }
 
+impl Entry {
+    /// Of a record of which nothing has become yet.
+    pub fn of(position: String) -> Self {
+        Self {
+            event_id: String::new(),
+            position,
+            at: OffsetDateTime::UNIX_EPOCH,
+            inserted: 0,
+            existing: 0,
+            deleted: 0,
+            sent: 0,
+            missed: 0,
+            rejected: None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,17 +93,8 @@ mod tests {
     #[test]
     fn has_the_documented_shape() {
         let at = timestamp::parse("2026-11-23T08:51:04.867Z").unwrap();
-        let entry = Entry {
-            event_id: "evt_1".into(),
-            position: "T/3/41".into(),
-            at,
-            inserted: 2,
-            existing: 1,
-            deleted: 0,
-            sent: 3,
-            missed: 0,
-            rejected: None,
-        };
+        let entry =
+            Entry { event_id: "evt_1".into(), at, inserted: 2, existing: 1, sent: 3, ..Entry::of("T/3/41".into()) };
         let reply = Reply { worker: "w".into(), since: at, entries: vec![entry] };
         let json = serde_json::to_string(&reply).unwrap();
         assert_eq!(

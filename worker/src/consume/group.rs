@@ -15,6 +15,7 @@ use rdkafka::{
     types::{RDKafkaErrorCode, RDKafkaRespErr},
 };
 use signal_service::health::Component;
+use time::OffsetDateTime;
 
 use super::{
     OffsetReset,
@@ -27,6 +28,8 @@ use crate::metrics;
 /// partition are the next owner's, who finds their rows.
 const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Members that start together begin within this of each other.
+const BEGUN_WITHIN: Duration = Duration::from_secs(60);
 
 pub(super) struct Group {
     topic: Arc<str>,
@@ -136,28 +139,29 @@ impl Group {
         let Ok(standing) = self.standing(consumer).inspect_err(complain) else { return Vec::new() };
         let first_of_all = standing.iter().all(|(_, committed)| committed.is_none());
         let assigned = numbers(partitions);
-        let fresh = standing
-            .iter()
-            .filter(|(partition, committed)| committed.is_none() && (first_of_all || assigned.contains(partition)));
-        let pin = |(partition, _): &(i32, Option<i64>)| {
-            let (low, high) = consumer.fetch_watermarks(&self.topic, *partition, LOOKUP_TIMEOUT)?;
-            let at = if first_of_all && self.reset == OffsetReset::Latest { high } else { low };
+        let fresh = standing.iter().filter(|(_, committed)| committed.is_none()).map(|(partition, _)| *partition);
+        let (ours, others): (Vec<i32>, Vec<i32>) = fresh.partition(|partition| assigned.contains(partition));
+        let latest = first_of_all && self.reset == OffsetReset::Latest;
+        let pin = |partition: i32| {
+            let (low, high) = consumer.fetch_watermarks(&self.topic, partition, LOOKUP_TIMEOUT)?;
+            let at = if latest { high } else { low };
             tracing::info!(partition, offset = at, "the group begins");
-            Ok::<_, KafkaError>((*partition, at))
+            Ok::<_, KafkaError>((partition, at))
         };
         let complain = |error: &KafkaError| {
             tracing::warn!(%error, "the end of a partition can't be read, beginning by the reset policy");
         };
-        let pinned: Vec<(i32, i64)> = fresh.filter_map(|one| pin(one).inspect_err(complain).ok()).collect();
-        let (ours, others): (Vec<_>, Vec<_>) =
-            pinned.into_iter().partition(|(partition, _)| assigned.contains(partition));
-        for (partition, at) in &ours {
+        let pinned: Vec<(i32, i64)> = ours.into_iter().filter_map(|one| pin(one).inspect_err(complain).ok()).collect();
+        for (partition, at) in &pinned {
             partitions
                 .set_partition_offset(&self.topic, *partition, Offset::Offset(*at))
                 .expect("an assigned partition takes an offset");
         }
-        self.commit_for(consumer, &others);
-        ours
+        if latest && !others.is_empty() {
+            let begun = self.begin_for(consumer, &others);
+            begun.unwrap_or_else(|error| tracing::warn!(%error, "where the group begins can't be committed"));
+        }
+        pinned
     }
 
     /// What the group has committed of each partition of the topic.
@@ -179,19 +183,25 @@ impl Group {
         committed.elements().iter().map(one).collect()
     }
 
-    /// Commits where the group begins with partitions that are not this member's. Who has one of them by now has decided
-    /// the same, or reads what came since once more.
-    fn commit_for(&self, consumer: &BaseConsumer<Self>, others: &[(i32, i64)]) {
-        if others.is_empty() {
-            return;
+    /// Commits that the group has begun with partitions that are not this member's. Somewhat earlier than now: their
+    /// members may have begun by themselves a moment ago, and what they have read since must not be passed over.
+    fn begin_for(&self, consumer: &BaseConsumer<Self>, others: &[i32]) -> KafkaResult<()> {
+        let earlier = OffsetDateTime::now_utc() - BEGUN_WITHIN;
+        let ms = i64::try_from(earlier.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+        let mut times = TopicPartitionList::with_capacity(others.len());
+        for partition in others {
+            times.add_partition_offset(&self.topic, *partition, Offset::Offset(ms))?;
         }
-        let mut list = TopicPartitionList::with_capacity(others.len());
-        for (partition, at) in others {
-            list.add_partition_offset(&self.topic, *partition, Offset::Offset(*at)).expect("an offset can be written");
+        let mut begun = TopicPartitionList::with_capacity(others.len());
+        for element in consumer.offsets_for_times(times, LOOKUP_TIMEOUT)?.elements() {
+            element.error()?;
+            let at = match element.offset() {
+                Offset::Offset(offset) => offset,
+                _ => consumer.fetch_watermarks(&self.topic, element.partition(), LOOKUP_TIMEOUT)?.1,
+            };
+            begun.add_partition_offset(&self.topic, element.partition(), Offset::Offset(at))?;
         }
-        if let Err(error) = consumer.commit(&list, CommitMode::Async) {
-            tracing::warn!(%error, "where the group begins can't be committed");
-        }
+        consumer.commit(&begun, CommitMode::Async)
     }
 
     fn revoked(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) -> KafkaResult<()> {
