@@ -25,5 +25,6 @@ mod slow_readers;
 mod stranger;
 mod stream;
 mod tidy;
+mod topology;
 mod traces;
 mod window;
