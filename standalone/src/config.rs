@@ -74,7 +74,11 @@ pub enum Command {
     CheckConfig,
     /// Prints docs/configuration.md.
     #[command(hide = true)]
-    ConfigReference,
+    ConfigReference {
+        /// What the two binaries of a deployment know, as data.
+        #[arg(long)]
+        json: bool,
+    },
     /// Prints docs/openapi.json.
     #[command(hide = true)]
     Openapi,
