@@ -83,7 +83,11 @@ pub enum Command {
     Health(Question),
     /// Prints docs/configuration.md.
     #[command(hide = true)]
-    ConfigReference,
+    ConfigReference {
+        /// What the two binaries of a deployment know, as data.
+        #[arg(long)]
+        json: bool,
+    },
     /// Prints docs/openapi.json.
     #[command(hide = true)]
     Openapi,

@@ -44,7 +44,8 @@ fn main() -> ExitCode {
 
 fn execute(settings: Settings, source: &Source) -> anyhow::Result<()> {
     match settings.command {
-        Some(Command::ConfigReference) => say(format_args!("{}", reference::document().trim_end())),
+        Some(Command::ConfigReference { json: false }) => say(format_args!("{}", reference::document().trim_end())),
+        Some(Command::ConfigReference { json: true }) => say(format_args!("{}", reference::data())),
         Some(Command::Openapi) => say(format_args!("{}", openapi::document().trim_end())),
         Some(Command::CheckConfig) => {
             let unknown = unknown::unknown_variables(&Settings::command(), source);

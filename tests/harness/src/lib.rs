@@ -19,6 +19,7 @@
 #![allow(clippy::unwrap_used, reason = "a harness has nobody to return an error to")]
 
 mod availability;
+mod chaos;
 mod eventually;
 mod http;
 mod issuer;
@@ -35,6 +36,7 @@ mod scratch;
 mod service;
 
 pub use availability::{Server, available_or_skip};
+pub use chaos::{Chaos, Link, Way};
 pub use eventually::{Observation, eventually};
 pub use http::{Response, get};
 pub use issuer::{Algorithm, Issuer};
