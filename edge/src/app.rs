@@ -57,9 +57,6 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
 }
 
-/// An edge that is asked to stop takes so long, unless it is told otherwise.
-const DRAIN_WINDOW: Duration = Duration::from_secs(20);
-
 /// A running edge.
 #[derive(Clone, Debug)]
 pub struct Edge {
@@ -98,7 +95,7 @@ impl Edge {
         if !shared.settings.max_connection_age.is_zero() {
             until(&stop, watch::retire_old(Arc::clone(&shared)));
         }
-        let window = drain::fitting(shared.settings.drain_window.unwrap_or(DRAIN_WINDOW), shutdown.deadline());
+        let window = drain::fitting(shared.settings.drain_window.unwrap_or(drain::WINDOW), shutdown.deadline());
         shutdown.tasks().spawn(say_goodbye(Arc::clone(&shared), window));
         Ok(Self { shared, cluster, permissions, shutdown })
     }

@@ -19,11 +19,13 @@
 #![allow(clippy::unwrap_used, reason = "a harness has nobody to return an error to")]
 
 mod availability;
+mod chaos;
 mod eventually;
 mod http;
 mod issuer;
 mod kafka;
 mod kcat;
+mod nginx;
 mod port;
 mod postgres;
 mod process;
@@ -34,11 +36,13 @@ mod scratch;
 mod service;
 
 pub use availability::{Server, available_or_skip};
+pub use chaos::{Chaos, Link, Way};
 pub use eventually::{Observation, eventually};
 pub use http::{Response, get};
 pub use issuer::{Algorithm, Issuer};
 pub use kafka::Kafka;
 pub use kcat::{Consumed, Kcat, Record};
+pub use nginx::Nginx;
 pub use port::free_port;
 pub use postgres::{Database, Postgres};
 pub use process::{Process, Signal};
