@@ -7,11 +7,12 @@ use tokio::{sync::Mutex, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    address::{Address, Endpoint},
+    address::Address,
     node::{Connection, Node, NodeError},
     nodes::Nodes,
     sentinel::NoMaster,
 };
+use crate::endpoint::Endpoint;
 
 pub(super) struct Publisher {
     address: Arc<Address>,
