@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use signal_auth::{Clock, JwkSetClient, JwkSetOptions, Permissions, Policies, Verifier};
-use signal_bus::redis::RedisBus;
+use signal_bus::Bus;
 use signal_edge::{ClusterSettings, Edge, EdgeSettings, Parts, permissions};
 use signal_seal::identity::IdentityKey;
 use signal_service::{
@@ -85,9 +85,7 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
     for variable in unknown {
         tracing::warn!("{variable}");
     }
-    let redis_url = cli.settings.backplane.redis_url.as_ref().context("SIGNAL_REDIS_URL is not set")?;
-    let bus =
-        RedisBus::new(redis_url.expose(), cli.settings.stream.bus_subscription.into()).context("SIGNAL_REDIS_URL")?;
+    let bus = signal_bus::open(&cli.settings.backplane, cli.settings.stream.bus_subscription.into())?;
     let jwks_url = cli.settings.auth.jwks_url.as_deref().context("SIGNAL_JWKS_URL is not set")?;
     let keys = Arc::new(JwkSetClient::new(jwks_url, JwkSetOptions::default()).context("SIGNAL_JWKS_URL")?);
     let identity = cli.settings.stream.identity().context("SIGNAL_IDENTITY_KEY")?;
@@ -112,7 +110,7 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
 
 /// What the settings name, before anything of it is connected to.
 struct Given {
-    bus: RedisBus,
+    bus: Arc<dyn Bus>,
     keys: Arc<JwkSetClient>,
     identity: Option<Arc<IdentityKey>>,
     policies: Option<Arc<dyn Policies>>,
@@ -141,7 +139,7 @@ async fn serve(mut settings: EdgeSettings, given: Given) -> anyhow::Result<Shutd
     let permissions = Arc::new(Permissions::new(policies.clone(), roles, Clock::system()));
     let serving = health.component("edge");
     let parts = Parts {
-        bus: Arc::new(bus),
+        bus,
         verifier,
         identity,
         permissions,

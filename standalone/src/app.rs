@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use axum::Router;
 use rdkafka::{ClientConfig, error::KafkaError};
 use signal_auth::{Clock, JwkSetClient, JwkSetError, JwkSetOptions, Permissions, Verifier};
-use signal_bus::{Bus, BusError, memory::MemoryBus, redis::RedisBus};
+use signal_bus::{Bus, memory::MemoryBus};
 use signal_edge::{ClusterSettings, Edge};
 use signal_seal::identity::IdentityKeyError;
 use signal_service::{
@@ -72,8 +72,8 @@ pub enum StartError {
     Migrate(#[from] StoreError),
     #[error("the embedded database in SIGNAL_DATA_DIR cannot be used")]
     Seed(#[from] sqlx::Error),
-    #[error("SIGNAL_REDIS_URL")]
-    Backplane(#[from] BusError),
+    #[error(transparent)]
+    Backplane(#[from] signal_bus::OpenError),
     #[error(transparent)]
     Broker(#[from] BrokerError),
     #[error("SIGNAL_KAFKA_BROKERS is not set, and the demo alone has no broker of its own")]
@@ -127,7 +127,7 @@ pub async fn start(
     let dir = DataDir::open(&settings.own.data_dir)?;
     let embedded = Embedded {
         database: settings.database.database_url.is_none(),
-        backplane: settings.backplane.redis_url.is_none(),
+        backplane: !settings.backplane.is_set(),
         broker: settings.pipeline.kafka_brokers.is_none(),
         issuer: settings.auth.jwks_url.is_none(),
     };
@@ -242,12 +242,14 @@ async fn database(
 }
 
 fn backplane(settings: &Settings, say: &mut impl FnMut(&str, &str)) -> Result<Arc<dyn Bus>, StartError> {
-    let Some(url) = &settings.backplane.redis_url else {
+    let named = &settings.backplane;
+    let Some(url) = named.redis_url.as_ref().or(named.nats_url.as_ref()) else {
         say("backplane", "embedded, within this process");
         return Ok(Arc::new(MemoryBus::new()));
     };
+    let bus = signal_bus::open(named, settings.stream.bus_subscription.into())?;
     say("backplane", &url.without_credentials());
-    Ok(Arc::new(RedisBus::new(url.expose(), settings.stream.bus_subscription.into())?))
+    Ok(bus)
 }
 
 fn tokens(
