@@ -14,6 +14,7 @@ mod embedded;
 mod emitter;
 mod fleet;
 mod inbox;
+mod kafka_security;
 mod malformed;
 mod order;
 mod outage;
