@@ -21,6 +21,7 @@
 mod availability;
 mod eventually;
 mod http;
+mod identity;
 mod issuer;
 mod kafka;
 mod kcat;
@@ -37,6 +38,7 @@ mod service;
 pub use availability::{Server, available_or_skip};
 pub use eventually::{Observation, eventually};
 pub use http::{Response, get};
+pub use identity::identity_key;
 pub use issuer::{Algorithm, Issuer};
 pub use kafka::{Kafka, KafkaTls};
 pub use kcat::{Consumed, Kcat, Record};

@@ -22,6 +22,7 @@ mod platform;
 mod recovery;
 mod refusals;
 mod replay;
+mod rotation;
 mod slow_readers;
 mod stranger;
 mod stream;
