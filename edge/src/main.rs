@@ -1,6 +1,10 @@
 //! `signal-edge`: the stateless edge as a process.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -10,7 +14,10 @@ use signal_edge::{ClusterSettings, Edge, EdgeSettings, Parts, permissions};
 use signal_seal::identity::IdentityKey;
 use signal_service::{
     admin,
-    health::Health,
+    health::{
+        Health,
+        probe::{self, Question},
+    },
     listen,
     settings::{self, Source, unknown_variables},
     shutdown::Shutdown,
@@ -36,6 +43,9 @@ struct Cli {
 enum Command {
     /// Checks flags and variables, and fails for SIGNAL_ variables that nobody knows.
     CheckConfig,
+    /// Asks the process that has the same settings whether it is ready, and ends within a second: with 0 if it is. For
+    /// probes of containers, which have no shell.
+    Health(Question),
 }
 
 const IDENTITY: Identity = Identity { name: "signal-edge", version: env!("CARGO_PKG_VERSION") };
@@ -46,11 +56,25 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return error.report(),
     };
+    if let Some(Command::Health(question)) = cli.command {
+        return health(&cli.settings, question);
+    }
     let unknown = unknown_variables(&Cli::command(), &source);
     match run(cli, &unknown) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "cannot go on");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn health(settings: &EdgeSettings, question: Question) -> ExitCode {
+    match probe::ask(settings.http.admin_addr, question).context("not healthy") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be closed; the status says it all the same.
+            let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }

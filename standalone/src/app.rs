@@ -78,6 +78,8 @@ pub enum StartError {
     Backplane(#[from] BusError),
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    #[error("SIGNAL_KAFKA_BROKERS is not set, and the demo alone has no broker of its own")]
+    NoBroker,
     #[error("the Kafka client refuses the settings of the payment form's producer")]
     Producer(#[source] KafkaError),
     #[error("the Kafka client refuses the settings with which a stop looks at the embedded broker")]
@@ -234,9 +236,10 @@ async fn database(
         return Ok(store::open(url)?);
     }
     let file = dir.file(DATABASE_FILE);
-    let store = store::open(&database::url(&file))?;
+    let url = database::url(&file);
+    let store = store::open(&url)?;
     store.migrate(Migration::CoreSchemaAndSeed).await?;
-    database::seed_people(&file, &settings.pipeline.merchant_domain).await?;
+    database::seed_people(&url, &settings.pipeline.merchant_domain).await?;
     say("database", &format!("embedded, {}", file.display()));
     Ok(store)
 }
@@ -297,7 +300,7 @@ fn backlog(broker: &EmbeddedBroker, pipeline: &PipelineSettings) -> Result<Backl
 }
 
 /// `properties` are those that were set, not those that the consumer of an embedded broker needs beside them.
-fn payments(
+pub(crate) fn payments(
     pipeline: &PipelineSettings,
     properties: Option<&Secret>,
     stop: CancellationToken,

@@ -100,8 +100,7 @@ impl Secured {
         fs::write(&store, self.certificates.server_files().map(|part| fs::read_to_string(part).unwrap()).concat())
             .unwrap();
         format!(
-            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_SSL\n\
-             listener.name.secured.sasl.enabled.mechanisms={MECHANISM}\n\
+            "listener.name.secured.sasl.enabled.mechanisms={MECHANISM}\n\
              listener.name.secured.scram-sha-512.sasl.jaas.config=\
              org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
              listener.name.secured.ssl.keystore.type=PEM\n\
