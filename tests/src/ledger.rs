@@ -11,6 +11,7 @@ use std::{
 
 use redis::{AsyncConnectionConfig, Client, RedisResult, aio::MultiplexedConnection};
 use serde::Deserialize;
+use signal_wire::room;
 
 /// The client's own half second is little on a machine that runs everything at once.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -49,6 +50,36 @@ impl Ledger {
     }
 }
 
+/// How a message reaches everybody.
+const WAYS: u64 = 3;
+
+impl Ledger {
+    /// As [`Ledger::publish`]: by a broadcast, by a room that every client is in, and to each of these users by
+    /// themselves, in turn.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn publish_by_turns(
+        &self,
+        backplane: &mut MultiplexedConnection,
+        users: impl Iterator<Item = String>,
+    ) -> RedisResult<u64> {
+        let number = self.0.fetch_add(1, Ordering::SeqCst);
+        let mut pipeline = redis::pipe();
+        match number % WAYS {
+            0 => pipeline.publish("ws:broadcast", envelope(number, "")).ignore(),
+            1 => {
+                pipeline.publish(format!("ws:room:{}", room::DEFAULT), envelope_to_room(room::DEFAULT, number)).ignore()
+            }
+            _ => users.fold(&mut pipeline, |pipeline, user| {
+                pipeline.publish(format!("ws:user:{user}"), envelope_to_user(&user, number)).ignore()
+            }),
+        };
+        pipeline.exec_async(backplane).await?;
+        Ok(number)
+    }
+}
+
 /// A broadcast with some padding.
 pub fn envelope(number: u64, padding: &str) -> String {
     let data = format!(r#"{{"number":{number},"padding":"{padding}"}}"#);
@@ -59,6 +90,18 @@ pub fn envelope(number: u64, padding: &str) -> String {
 pub fn envelope_to_user(user: &str, number: u64) -> String {
     let data = format!(r#"{{"number":{number}}}"#);
     format!(r#"{{"serverId":"emitter","type":"user","target":"{user}","event":"{EVENT}","data":{data}}}"#)
+}
+
+/// A message to a room.
+pub fn envelope_to_room(room: &str, number: u64) -> String {
+    let data = format!(r#"{{"number":{number}}}"#);
+    format!(r#"{{"serverId":"emitter","type":"room","target":"{room}","event":"{EVENT}","data":{data}}}"#)
+}
+
+/// What a message is to each of its subscribers, as RESP writes it: `*3 $7 message $n channel $m payload`.
+pub fn published_bytes(channel: &str, payload: &str) -> u64 {
+    let bulk = |text: &str| (1 + text.len().to_string().len() + 2 + text.len() + 2) as u64;
+    4 + bulk("message") + bulk(channel) + bulk(payload)
 }
 
 /// A sister service's connection.

@@ -1,6 +1,8 @@
 //! End to end: scenarios on real servers, the demo page in a browser, the bench. What scenarios and bench share is here.
 
 pub mod balancer;
+pub mod capacity;
+pub mod cpu;
 pub mod figures;
 pub mod healing;
 pub mod launch;

@@ -111,7 +111,7 @@ async fn publish(redis: &Redis, fleet: &[(Tap, Service, Crowd)]) -> (u64, u64) {
                     );
                     let channel = format!("ws:{kind}:{target}");
                     messages += 1;
-                    bytes += published_bytes(&channel, &envelope);
+                    bytes += ledger::published_bytes(&channel, &envelope);
                     pipeline.publish(channel, envelope).ignore();
                 }
             }
@@ -119,10 +119,4 @@ async fn publish(redis: &Redis, fleet: &[(Tap, Service, Crowd)]) -> (u64, u64) {
         pipeline.exec_async(&mut backplane).await.unwrap();
     }
     (messages, bytes)
-}
-
-/// `*3 $7 message $n channel $m payload`, as RESP writes it.
-fn published_bytes(channel: &str, payload: &str) -> u64 {
-    let bulk = |text: &str| (1 + text.len().to_string().len() + 2 + text.len() + 2) as u64;
-    4 + bulk("message") + bulk(channel) + bulk(payload)
 }

@@ -146,7 +146,7 @@ async fn pushes(audience: &Audience) -> anyhow::Result<Cost> {
     cost(scene, before, PUSHES)
 }
 
-fn cost(scene: &Scene, before: crate::cpu::Cpu, messages: usize) -> anyhow::Result<Cost> {
+fn cost(scene: &Scene, before: signal_tests::cpu::Cpu, messages: usize) -> anyhow::Result<Cost> {
     let spent = scene.cpu()? - before;
     Ok(Cost { total_us: spent.total_us() / messages as f64, user_us: spent.user_us() / messages as f64 })
 }

@@ -1,7 +1,6 @@
 //! What Signal's edge and worker cost, beside the least that they could cost, in one run. See `docs/benchmarks.md`.
 
 mod broadcast;
-mod cpu;
 mod crowd;
 mod disconnect;
 mod drain;

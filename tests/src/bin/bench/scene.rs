@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, ensure};
 use redis::aio::MultiplexedConnection;
 use signal_harness::{Issuer, Launch, Redis, Server, Service, eventually, scratch_dir};
-use signal_tests::operator::Operator;
+use signal_tests::{cpu::Cpu, operator::Operator};
 
-use crate::{cpu::Cpu, crowd::Crowd};
+use crate::crowd::Crowd;
 
 const START: Duration = Duration::from_secs(30);
 /// Memory that moves by less between two looks has settled.
