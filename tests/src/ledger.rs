@@ -1,19 +1,14 @@
 //! Numbered messages to everybody, and the list of them that a client can read again: what REST over the platform's rows
 //! is to notifications.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
-use redis::{AsyncConnectionConfig, Client, RedisResult, aio::MultiplexedConnection};
 use serde::Deserialize;
 
-/// The client's own half second is little on a machine that runs everything at once.
-const WITHIN: Duration = Duration::from_secs(30);
+use crate::sister::Sister;
 
 /// The event of a numbered message.
 pub const EVENT: &str = "numbered";
@@ -42,9 +37,9 @@ impl Ledger {
     ///
     /// # Errors
     /// If the backplane does not take it; in the list it stays.
-    pub async fn publish(&self, backplane: &mut MultiplexedConnection) -> RedisResult<u64> {
+    pub async fn publish(&self, sister: &Sister) -> anyhow::Result<u64> {
         let number = self.0.fetch_add(1, Ordering::SeqCst);
-        redis::cmd("PUBLISH").arg("ws:broadcast").arg(envelope(number, "")).exec_async(backplane).await?;
+        sister.publish("ws:broadcast", envelope(number, "")).await?;
         Ok(number)
     }
 }
@@ -59,13 +54,4 @@ pub fn envelope(number: u64, padding: &str) -> String {
 pub fn envelope_to_user(user: &str, number: u64) -> String {
     let data = format!(r#"{{"number":{number}}}"#);
     format!(r#"{{"serverId":"emitter","type":"user","target":"{user}","event":"{EVENT}","data":{data}}}"#)
-}
-
-/// A sister service's connection.
-///
-/// # Errors
-/// If nobody is there.
-pub async fn backplane(url: &str) -> RedisResult<MultiplexedConnection> {
-    let config = AsyncConnectionConfig::new().set_response_timeout(Some(WITHIN)).set_connection_timeout(Some(WITHIN));
-    Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await
 }

@@ -7,5 +7,6 @@ pub mod launch;
 pub mod ledger;
 pub mod open_files;
 pub mod operator;
+pub mod sister;
 pub mod stalled;
 pub mod stream;
