@@ -1,20 +1,15 @@
 //! Numbered messages to everybody, and the list of them that a client can read again: what REST over the platform's rows
 //! is to notifications.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
-use redis::{AsyncConnectionConfig, Client, RedisResult, aio::MultiplexedConnection};
 use serde::Deserialize;
 use signal_wire::room;
 
-/// The client's own half second is little on a machine that runs everything at once.
-const WITHIN: Duration = Duration::from_secs(30);
+use crate::sister::Sister;
 
 /// The event of a numbered message.
 pub const EVENT: &str = "numbered";
@@ -43,9 +38,9 @@ impl Ledger {
     ///
     /// # Errors
     /// If the backplane does not take it; in the list it stays.
-    pub async fn publish(&self, backplane: &mut MultiplexedConnection) -> RedisResult<u64> {
+    pub async fn publish(&self, sister: &Sister) -> anyhow::Result<u64> {
         let number = self.0.fetch_add(1, Ordering::SeqCst);
-        redis::cmd("PUBLISH").arg("ws:broadcast").arg(envelope(number, "")).exec_async(backplane).await?;
+        sister.publish("ws:broadcast", envelope(number, "")).await?;
         Ok(number)
     }
 }
@@ -59,23 +54,14 @@ impl Ledger {
     ///
     /// # Errors
     /// As there.
-    pub async fn publish_by_turns(
-        &self,
-        backplane: &mut MultiplexedConnection,
-        users: impl Iterator<Item = String>,
-    ) -> RedisResult<u64> {
+    pub async fn publish_by_turns(&self, sister: &Sister, users: impl Iterator<Item = String>) -> anyhow::Result<u64> {
         let number = self.0.fetch_add(1, Ordering::SeqCst);
-        let mut pipeline = redis::pipe();
-        match number % WAYS {
-            0 => pipeline.publish("ws:broadcast", envelope(number, "")).ignore(),
-            1 => {
-                pipeline.publish(format!("ws:room:{}", room::DEFAULT), envelope_to_room(room::DEFAULT, number)).ignore()
-            }
-            _ => users.fold(&mut pipeline, |pipeline, user| {
-                pipeline.publish(format!("ws:user:{user}"), envelope_to_user(&user, number)).ignore()
-            }),
+        let messages = match number % WAYS {
+            0 => vec![("ws:broadcast".to_owned(), envelope(number, ""))],
+            1 => vec![(format!("ws:room:{}", room::DEFAULT), envelope_to_room(room::DEFAULT, number))],
+            _ => users.map(|user| (format!("ws:user:{user}"), envelope_to_user(&user, number))).collect(),
         };
-        pipeline.exec_async(backplane).await?;
+        sister.publish_all(messages).await?;
         Ok(number)
     }
 }
@@ -102,13 +88,4 @@ pub fn envelope_to_room(room: &str, number: u64) -> String {
 pub fn published_bytes(channel: &str, payload: &str) -> u64 {
     let bulk = |text: &str| (1 + text.len().to_string().len() + 2 + text.len() + 2) as u64;
     4 + bulk("message") + bulk(channel) + bulk(payload)
-}
-
-/// A sister service's connection.
-///
-/// # Errors
-/// If nobody is there.
-pub async fn backplane(url: &str) -> RedisResult<MultiplexedConnection> {
-    let config = AsyncConnectionConfig::new().set_response_timeout(Some(WITHIN)).set_connection_timeout(Some(WITHIN));
-    Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await
 }

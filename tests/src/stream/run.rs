@@ -41,7 +41,7 @@ impl<'a> Run<'a> {
         users.extend(random.some(&users, scale.windows - users.len()));
         let list = List::of(stage.inbox.http_addr())?;
         let people = People::gather(&users, stage.edge.http_addr(), &stage.issuer, &list, &plan).await?;
-        let ear = Ear::open(&stage.redis.url()).await?;
+        let ear = Ear::open(&stage.pubsub.url()).await?;
         let (brokers, topic) = (stage.kafka.brokers(), stage.topic.clone());
         let producer = Producer::start(brokers, topic, Arc::clone(&plan), scale.pace);
         Ok(Self { stage, plan, random, people, ear, producer, began: Instant::now() })

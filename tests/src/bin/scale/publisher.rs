@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use redis::{Pipeline, aio::MultiplexedConnection};
-use signal_tests::ledger;
+use signal_tests::{ledger, sister::Sister};
 use tokio::time::{Instant, sleep_until};
 
 use crate::crowd::Crowd;
@@ -26,7 +25,7 @@ pub(crate) enum Kind {
 }
 
 pub(crate) struct Publisher {
-    connection: MultiplexedConnection,
+    sister: Sister,
     /// How many of each kind were sent, to each person or room in turn.
     sent: [usize; KINDS],
     users: Vec<String>,
@@ -50,10 +49,10 @@ pub(crate) struct Published {
 impl Publisher {
     /// To this crowd, each so many of whom are in a room.
     pub(crate) async fn new(url: &str, crowd: &Crowd, room_size: usize) -> anyhow::Result<Self> {
-        let connection = ledger::backplane(url).await.context("no connection to Redis")?;
+        let sister = Sister::connect(url).await.context("no connection to Redis")?;
         let users: Vec<String> = crowd.clients.iter().map(|client| client.user.clone()).collect();
         let due = crowd.arrived();
-        Ok(Self { connection, sent: [0; KINDS], users, room_size, padding: "x".repeat(PADDING), due })
+        Ok(Self { sister, sent: [0; KINDS], users, room_size, padding: "x".repeat(PADDING), due })
     }
 
     /// At an even rate, in publications a second, for so long; waits until all have arrived.
@@ -99,9 +98,9 @@ impl Publisher {
     }
 
     async fn publish(&mut self, kind: Kind, count: usize, published: &mut Published) -> anyhow::Result<()> {
-        let mut pipeline = redis::pipe();
+        let mut messages = Vec::with_capacity(count);
         for _ in 0..count {
-            let bytes = self.add(kind, &mut pipeline);
+            let (channel, payload) = self.compose(kind);
             let audience = match kind {
                 Kind::Person => 1,
                 Kind::Room => self.room_size as u64,
@@ -109,14 +108,15 @@ impl Publisher {
             };
             published.publications += 1;
             published.messages += audience;
-            published.bytes += bytes;
+            published.bytes += ledger::published_bytes(&channel, &payload);
             self.due += audience;
+            messages.push((channel, payload));
         }
-        pipeline.exec_async(&mut self.connection).await.context("Redis takes no messages")
+        self.sister.publish_all(messages).await.context("Redis takes no messages")
     }
 
-    /// The next message of a kind; how many bytes it is to a subscriber.
-    fn add(&mut self, kind: Kind, pipeline: &mut Pipeline) -> u64 {
+    /// The next message of a kind: its channel, and what is said there.
+    fn compose(&mut self, kind: Kind) -> (String, String) {
         let audiences = match kind {
             Kind::Person => self.users.len(),
             Kind::Room => self.users.len() / self.room_size,
@@ -136,9 +136,7 @@ impl Publisher {
         let (kind, padding) = (kind as usize, &self.padding);
         let data = format!(r#"{{"kind":{kind},"number":{number},"padding":"{padding}"}}"#);
         let payload = format!(r#"{{"serverId":"emitter",{target},"event":"scale","data":{data}}}"#);
-        let bytes = ledger::published_bytes(&channel, &payload);
-        pipeline.publish(channel, payload).ignore();
-        bytes
+        (channel, payload)
     }
 }
 

@@ -126,15 +126,12 @@ async fn messages(options: &Options, costs: &mut UnitCosts) -> anyhow::Result<()
 
 /// What Redis spends on a publication that nobody hears.
 async fn unheard(redis: &Redis, bytes: usize) -> anyhow::Result<f64> {
-    let mut connection = signal_tests::ledger::backplane(&redis.url()).await?;
+    let sister = signal_tests::sister::Sister::connect(&redis.url()).await?;
     let payload = "x".repeat(bytes);
     let before = redis_cpu_us(redis).await?;
     for first in (0..UNHEARD).step_by(UNHEARD_PORTION) {
-        let mut pipeline = redis::pipe();
-        for number in first..first + UNHEARD_PORTION {
-            pipeline.publish(format!("ws:user:nobody-{number}"), &payload).ignore();
-        }
-        pipeline.exec_async(&mut connection).await?;
+        let portion = first..first + UNHEARD_PORTION;
+        sister.publish_all(portion.map(|number| (format!("ws:user:nobody-{number}"), payload.clone()))).await?;
     }
     Ok((redis_cpu_us(redis).await? - before) / UNHEARD as f64)
 }

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use signal_harness::{Kafka, Kcat, Postgres, Redis, Server};
+use signal_harness::{Kafka, Kcat, Postgres, PubSub, Server};
 use signal_tests::stream::{Scale, crowd, faults, random::Random, run::Run, stage::Stage};
 
 /// What a worker may take, whatever waits.
 const MEMORY_MIB: u64 = 150;
 
 #[derive(Debug, Parser)]
-#[command(name = "soak", about = "Streams of events while workers, Kafka, Postgres and Redis die")]
+#[command(name = "soak", about = "Streams of events while workers, Kafka, Postgres and the backplane die")]
 struct Cli {
     /// Which scenarios, separated by commas; all of them unless told.
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -29,7 +29,7 @@ struct Cli {
 enum Scenario {
     /// The worker is killed, again and again.
     Kills,
-    /// Kafka, Postgres and Redis are stopped, one after the other.
+    /// Kafka, Postgres and the backplane are stopped, one after the other.
     Outages,
     /// Two workers, then four, then one.
     Group,
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
 }
 
 async fn soak(cli: &Cli) -> anyhow::Result<()> {
-    for needed in [Postgres::available(), Redis::available(), Kafka::available(), Kcat::available()] {
+    for needed in [Postgres::available(), PubSub::available(), Kafka::available(), Kcat::available()] {
         ensure!(needed.is_ok(), "{needed:?}");
     }
     let scale = if cli.quick { Scale::QUICK } else { Scale::FULL };
