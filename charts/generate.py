@@ -57,11 +57,10 @@ def refused(why):
 def settings(reference):
     """The definitions of the schema that are made of variables."""
     known = {workload: {v["name"]: v for v in reference[workload]} for workload in ("edge", "worker")}
-    other = {"edge": "worker", "worker": "edge"}
     every = {**known["worker"], **known["edge"]}
     both = [name for name in known["edge"] if name in known["worker"]]
 
-    def plain(names, key):
+    def plain(names):
         properties = {}
         for name in sorted(every):
             owners = [workload for workload in known if name in known[workload]]
@@ -89,9 +88,9 @@ def settings(reference):
     migrate = secret(known["worker"])
     migrate["properties"] = {"SIGNAL_DATABASE_URL": migrate["properties"]["SIGNAL_DATABASE_URL"]}
     return {
-        "sharedConfig": plain(both, "config"),
-        "edgeConfig": plain(known["edge"], "edge.config"),
-        "workerConfig": plain(known["worker"], "worker.config"),
+        "sharedConfig": plain(both),
+        "edgeConfig": plain(known["edge"]),
+        "workerConfig": plain(known["worker"]),
         "sharedSecrets": secret(both),
         "edgeSecrets": secret(known["edge"]),
         "workerSecrets": secret(known["worker"]),

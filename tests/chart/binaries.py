@@ -17,7 +17,7 @@ import chart
 import pip._vendor.certifi as certifi
 
 BINARIES = chart.TARGET / "debug"
-START_SECONDS = 30
+START_SECONDS = 60
 # What a Secret might hold. Nobody is at these addresses.
 SECRETS = {
     "SIGNAL_REDIS_URL": "redis://user:password@127.0.0.1:1/0",
@@ -63,7 +63,7 @@ def binary(container):
 def run(container, arguments, variables):
     """Status and everything that was said."""
     command = [binary(container), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=START_SECONDS)
     return done.returncode, done.stdout + done.stderr
 
 

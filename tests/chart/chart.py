@@ -30,9 +30,10 @@ def helm(*arguments):
     return done.returncode, done.stdout + done.stderr
 
 
-def template(name, *more, kubernetes=NEWEST):
+def template(name, *more, kubernetes=NEWEST, of=CHART):
     """Status and text of a scenario with further arguments."""
-    return helm("template", "shop", CHART, "--namespace=live", f"--kube-version={kubernetes}", f"--values={scenario(name)}", *more)
+    where = ("--namespace=live", f"--kube-version={kubernetes}")
+    return helm("template", "shop", of, *where, f"--values={scenario(name)}", *more)
 
 
 @cache

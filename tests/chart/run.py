@@ -18,15 +18,16 @@ class Result(unittest.TextTestResult):
 
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
-        self.passed, self.failed = 0, set()
+        self.passed = self.failed = 0
 
     def stopTest(self, test):
         super().stopTest(test)
-        found = [*self.failures, *self.errors]
         # A failure of a subtest carries the test that it is a part of.
-        bad = any(test in (case, getattr(case, "test_case", None)) for case, _ in found)
-        self.failed.add(test.id()) if bad else None
-        self.passed += not bad
+        unhappy = {getattr(case, "test_case", case) for case, _ in (*self.failures, *self.errors)}
+        if test in unhappy:
+            self.failed += 1
+        else:
+            self.passed += 1
 
 
 def renew():
@@ -44,7 +45,7 @@ def main():
     began = time.monotonic()
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Result).run(suite)
     # What could not even be loaded, or a fixture that failed, is no test that has run.
-    failed = max(len(result.failed), bool(result.failures or result.errors))
+    failed = result.failed or int(not result.wasSuccessful())
     print(f"{time.monotonic() - began:.1f} s")
     print(f"# pass {result.passed}\n# fail {failed}")
     return 1 if failed else 0

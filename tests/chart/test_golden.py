@@ -1,7 +1,9 @@
 """What comes out of each scenario, to the byte. `run.py --renew` writes it anew; the diff is to be read."""
 
 import difflib
+import tempfile
 import unittest
+from pathlib import Path
 
 import chart
 
@@ -32,6 +34,14 @@ class Golden(unittest.TestCase):
                 self.assertEqual(0, status, said)
                 self.assertNotIn("[WARNING]", said)
                 self.assertNotIn("Fail:", said)
+
+    def test_a_package_has_all_that_templates_read(self):
+        with tempfile.TemporaryDirectory() as folder:
+            status, said = chart.helm("package", chart.CHART, "--destination", folder)
+            self.assertEqual(0, status, said)
+            [package] = Path(folder).iterdir()
+            more = ("--set=metrics.prometheusRule.enabled=true", "--set=metrics.dashboards.enabled=true")
+            self.assertEqual((0, chart.rendered("everything", *more)), chart.template("everything", *more, of=package))
 
     def test_an_older_kubernetes_is_refused(self):
         status, said = chart.template("minimal", kubernetes="1.29.0")

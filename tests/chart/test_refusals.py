@@ -64,6 +64,7 @@ REFUSED = [
     ("worker.keda.enabled=true,worker.keda.partitions=3", ["worker.keda.maxReplicas (6)", "worker.keda.partitions (3)"]),
     ("edge.autoscaling.enabled=true,edge.autoscaling.minReplicas=20", ["edge.autoscaling.minReplicas (20)", "maxReplicas (12)"]),
     ("edge.autoscaling.enabled=true,edge.autoscaling.cpu=null", ["edge.autoscaling.cpu", "edge.autoscaling.connections"]),
+    ("edge.autoscaling.enabled=true,edge.autoscaling.connections=100000", ["edge.autoscaling.connections (100000)", "SIGNAL_MAX_CONNECTIONS (100000)"]),
     ("caBundle.configMap=a,caBundle.secret=b", ["caBundle.configMap", "caBundle.secret"]),
     ("migrate.checkOnly=true,migrate.withCoreSchema=true", ["migrate.checkOnly", "migrate.withCoreSchema"]),
     ("replay.enabled=true,replay.from=now,replay.list=true", ["replay.list", "replay.dryRun"]),
@@ -87,7 +88,7 @@ ACCEPTED = [
     "edge.config.SIGNAL_OUTBOUND_LIMIT=65536",
     "edge.config.SIGNAL_OUTBOUND_LIMIT=64KiB",
     "worker.keda.enabled=true,worker.keda.partitions=6",
-    "edge.autoscaling.enabled=true,edge.autoscaling.connections=20000,edge.autoscaling.cpu=null",
+    "edge.autoscaling.enabled=true,edge.autoscaling.connections=99999,edge.autoscaling.cpu=null",
     "edge.secrets.SIGNAL_DATABASE_URL=null,edge.config.SIGNAL_LOG=null,edge.config.SIGNAL_LOG_FORMAT=null",
     "global.imageRegistry=registry.example",
 ]

@@ -59,6 +59,10 @@
 {{- if and .enabled (not .cpu) (not .connections) -}}
 {{- fail "edge.autoscaling.enabled is true, and neither edge.autoscaling.cpu nor edge.autoscaling.connections says by what" -}}
 {{- end -}}
+{{- $room := include "signal.setting" (merge (dict "name" "SIGNAL_MAX_CONNECTIONS") $edge) | int64 -}}
+{{- if and .enabled .connections (ge (int64 .connections) $room) -}}
+{{- fail (printf "edge.autoscaling.connections (%d) is not below SIGNAL_MAX_CONNECTIONS (%d): edges would be full before there is another" (int64 .connections) $room) -}}
+{{- end -}}
 {{- end -}}
 
 {{- with .Values.gateway.httpRoute -}}

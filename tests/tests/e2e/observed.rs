@@ -113,5 +113,9 @@ async fn there(prometheus: &Prometheus, rule: String, selector: Selector) -> Res
     let wanted: Vec<_> = named.map(|label| format!(r#"{label}!="""#)).collect();
     let query = format!("{metric}{{{}}}", wanted.join(","));
     let series = prometheus.query(&query).await.map_err(|error| format!("{rule}: {error}"))?;
-    if series.is_empty() && !metric.starts_with(CONTAINER) { Err(format!("{rule}: nothing has {query}")) } else { Ok(()) }
+    if series.is_empty() && !metric.starts_with(CONTAINER) {
+        Err(format!("{rule}: nothing has {query}"))
+    } else {
+        Ok(())
+    }
 }
