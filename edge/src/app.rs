@@ -73,6 +73,7 @@ impl Edge {
     /// If the system gives no thread for the backplane.
     pub fn start(settings: StreamSettings, parts: Parts) -> io::Result<Self> {
         metrics::describe();
+        metrics::max_connections(settings.max_connections);
         let Parts { bus, verifier, identity, permissions, cluster, health, shutdown } = parts;
         let registry = Arc::new(Registry::new(available_parallelism().map_or(1, usize::from)));
         let fanout = Fanout::new(Arc::clone(&registry), Handle::current());

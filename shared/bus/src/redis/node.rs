@@ -22,6 +22,9 @@ pub(super) const REACH_TIMEOUT: Duration = Duration::from_secs(1);
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(3);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How often a connection is asked whether it still carries anything.
+pub(super) const PING_INTERVAL: Duration = Duration::from_secs(3);
+
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) endpoint: Endpoint,
