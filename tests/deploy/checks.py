@@ -9,8 +9,9 @@ from pathlib import Path
 
 import test_compose
 import test_dockerfile
+import test_release
 
-MODULES = (test_compose, test_dockerfile)
+MODULES = (test_compose, test_dockerfile, test_release)
 
 
 def main():
