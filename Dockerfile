@@ -23,10 +23,11 @@ ENV RUSTUP_TOOLCHAIN=${RUST_VERSION} \
     CARGO_INCREMENTAL=0 \
     # Else the linker takes a zlib of the builder's, if there is one, and the runtime image has none.
     LIBZ_SYS_STATIC=1
-# librdkafka, SQLite, aws-lc, jemalloc and zlib are compiled from sources in their crates: neither perl nor cmake.
+# librdkafka, SQLite, aws-lc, jemalloc, zlib and zstd are compiled from sources in their crates: neither perl nor cmake.
+# OpenSSL, which librdkafka has TLS and SCRAM from, is the system's, here and in the runtime image.
 # hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends g++ make \
+ && apt-get install --yes --no-install-recommends g++ libssl-dev make pkg-config \
  && rm -rf /var/lib/apt/lists/*
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     cargo install --locked cargo-chef@${CARGO_CHEF_VERSION}
@@ -41,12 +42,14 @@ RUN cargo chef prepare --recipe-path /recipe.json
 FROM toolchain AS dependencies
 COPY --from=plan /recipe.json /recipe.json
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
-    cargo chef cook --locked --release --package signal-edge --package signal-worker --recipe-path /recipe.json
+    cargo chef cook --locked --release --package signal-edge --package signal-worker \
+      --features signal-worker/kafka-tls --recipe-path /recipe.json
 
 FROM dependencies AS build
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     cargo build --locked --release --package signal-edge --package signal-worker --bins \
+      --features signal-worker/kafka-tls \
  && mkdir /out \
  && strip --strip-all -o /out/signal-edge target/release/signal-edge \
  && strip --strip-all -o /out/signal-worker target/release/signal-worker
@@ -55,11 +58,11 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
 FROM dependencies AS build-demo
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
-    cargo build --locked --release --package signal-standalone --bin signal \
+    cargo build --locked --release --package signal-standalone --bin signal --features kafka-tls \
  && mkdir -p /out/state/signal \
  && strip --strip-all -o /out/signal target/release/signal
 
-# glibc, libgcc and the system's root certificates. 65532 is its user "nonroot".
+# glibc, libgcc, OpenSSL 3 and the system's root certificates. 65532 is its user "nonroot".
 FROM gcr.io/distroless/cc-debian${DEBIAN_VERSION}:nonroot AS runtime
 ARG VERSION=unknown
 ARG REVISION=unknown

@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use signal_auth::{Clock, JwkSetClient, JwkSetOptions, Permissions, Policies, Verifier};
-use signal_bus::redis::RedisBus;
+use signal_auth::{Clock, JwkSetClient, Permissions, Policies, Verifier, VerifierSettings};
+use signal_bus::Bus;
 use signal_edge::{ClusterSettings, Edge, EdgeSettings, Parts, permissions};
 use signal_seal::identity::IdentityKey;
 use signal_service::{
@@ -85,11 +85,10 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
     for variable in unknown {
         tracing::warn!("{variable}");
     }
-    let redis_url = cli.settings.backplane.redis_url.as_ref().context("SIGNAL_REDIS_URL is not set")?;
-    let bus =
-        RedisBus::new(redis_url.expose(), cli.settings.stream.bus_subscription.into()).context("SIGNAL_REDIS_URL")?;
+    let bus = signal_bus::open(&cli.settings.backplane, cli.settings.stream.bus_subscription.into())?;
     let jwks_url = cli.settings.auth.jwks_url.as_deref().context("SIGNAL_JWKS_URL is not set")?;
-    let keys = Arc::new(JwkSetClient::new(jwks_url, JwkSetOptions::default()).context("SIGNAL_JWKS_URL")?);
+    let keys = JwkSetClient::new(jwks_url, cli.settings.auth.jwk_set_options()).context("SIGNAL_JWKS_URL")?;
+    let verifier = cli.settings.auth.verifier_settings()?;
     let identity = cli.settings.stream.identity().context("SIGNAL_IDENTITY_KEY")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     // The pool is made on a runtime, and connects when it is first asked.
@@ -103,7 +102,7 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
     }
     runtime.block_on(async {
         let exporting = traces.export();
-        let outcome = serve(cli.settings, Given { bus, keys, identity, policies }).await;
+        let outcome = serve(cli.settings, Given { bus, keys: Arc::new(keys), verifier, identity, policies }).await;
         let left = outcome.as_ref().map_or(TRACE_FLUSH, Shutdown::left);
         exporting.finish(left.min(TRACE_FLUSH)).await;
         outcome.map(drop)
@@ -112,15 +111,16 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
 
 /// What the settings name, before anything of it is connected to.
 struct Given {
-    bus: RedisBus,
+    bus: Arc<dyn Bus>,
     keys: Arc<JwkSetClient>,
+    verifier: VerifierSettings,
     identity: Option<Arc<IdentityKey>>,
     policies: Option<Arc<dyn Policies>>,
 }
 
 /// Until the stop is done; returns what knows how long that may have taken.
 async fn serve(mut settings: EdgeSettings, given: Given) -> anyhow::Result<Shutdown> {
-    let Given { bus, keys, identity, policies } = given;
+    let Given { bus, keys, verifier, identity, policies } = given;
     let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
     shutdown.on_signal().context("no signal handlers")?;
     settings.stream.fit_to_open_files().context("the limit of open files")?;
@@ -136,12 +136,12 @@ async fn serve(mut settings: EdgeSettings, given: Given) -> anyhow::Result<Shutd
     let warm = Arc::clone(&keys);
     tokio::spawn(async move { warm.warm(&issuer).await });
 
-    let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
+    let verifier = Arc::new(Verifier::new(verifier, keys));
     let roles = settings.permissions.always_allow_roles.clone();
     let permissions = Arc::new(Permissions::new(policies.clone(), roles, Clock::system()));
     let serving = health.component("edge");
     let parts = Parts {
-        bus: Arc::new(bus),
+        bus,
         verifier,
         identity,
         permissions,

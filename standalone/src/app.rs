@@ -4,8 +4,8 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use rdkafka::{ClientConfig, error::KafkaError};
-use signal_auth::{Clock, JwkSetClient, JwkSetError, JwkSetOptions, Permissions, Verifier};
-use signal_bus::{Bus, BusError, memory::MemoryBus, redis::RedisBus};
+use signal_auth::{Clock, JwkSetClient, JwkSetError, Permissions, SecretsError, Verifier};
+use signal_bus::{Bus, memory::MemoryBus};
 use signal_edge::{ClusterSettings, Edge};
 use signal_seal::identity::IdentityKeyError;
 use signal_service::{
@@ -64,6 +64,8 @@ pub enum StartError {
     Identity(#[from] IdentityKeyError),
     #[error("SIGNAL_JWKS_URL")]
     Jwks(#[from] JwkSetError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     #[error("SIGNAL_DATABASE_URL")]
     Database(#[from] OpenError),
     #[error("SIGNAL_DATABASE_URL")]
@@ -72,8 +74,8 @@ pub enum StartError {
     Migrate(#[from] StoreError),
     #[error("the embedded database in SIGNAL_DATA_DIR cannot be used")]
     Seed(#[from] sqlx::Error),
-    #[error("SIGNAL_REDIS_URL")]
-    Backplane(#[from] BusError),
+    #[error(transparent)]
+    Backplane(#[from] signal_bus::OpenError),
     #[error(transparent)]
     Broker(#[from] BrokerError),
     #[error("SIGNAL_KAFKA_BROKERS is not set, and the demo alone has no broker of its own")]
@@ -127,7 +129,7 @@ pub async fn start(
     let dir = DataDir::open(&settings.own.data_dir)?;
     let embedded = Embedded {
         database: settings.database.database_url.is_none(),
-        backplane: settings.backplane.redis_url.is_none(),
+        backplane: !settings.backplane.is_set(),
         broker: settings.pipeline.kafka_brokers.is_none(),
         issuer: settings.auth.jwks_url.is_none(),
     };
@@ -157,7 +159,7 @@ pub async fn start(
         payments: payments(&pipeline, settings.pipeline.kafka_properties.as_ref(), shutdown.token(), in_flight)?,
         allow_remote: settings.own.allow_remote,
     };
-    let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
+    let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings()?, keys));
     let notifications =
         worker.notifications(&settings.own.base_path, Arc::clone(&database) as _, Arc::clone(&verifier));
     let identity = settings.stream.identity()?.map_or_else(|| identity::open(&dir), Ok)?;
@@ -199,8 +201,9 @@ pub fn check(settings: &Settings) -> Result<(), StartError> {
     backplane(settings, &mut |_, _| ())?;
     settings.stream.identity()?;
     if let Some(url) = &settings.auth.jwks_url {
-        JwkSetClient::new(url, JwkSetOptions::default())?;
+        JwkSetClient::new(url, settings.auth.jwk_set_options())?;
     }
+    settings.auth.verifier_settings()?;
     let mut pipeline = settings.pipeline.clone();
     // Where the broker is embedded: nobody has to be there.
     pipeline.kafka_brokers.get_or_insert_with(|| "127.0.0.1:1".to_owned());
@@ -242,12 +245,14 @@ async fn database(
 }
 
 fn backplane(settings: &Settings, say: &mut impl FnMut(&str, &str)) -> Result<Arc<dyn Bus>, StartError> {
-    let Some(url) = &settings.backplane.redis_url else {
+    let named = &settings.backplane;
+    let Some(url) = named.redis_url.as_ref().or(named.nats_url.as_ref()) else {
         say("backplane", "embedded, within this process");
         return Ok(Arc::new(MemoryBus::new()));
     };
+    let bus = signal_bus::open(named, settings.stream.bus_subscription.into())?;
     say("backplane", &url.without_credentials());
-    Ok(Arc::new(RedisBus::new(url.expose(), settings.stream.bus_subscription.into())?))
+    Ok(bus)
 }
 
 fn tokens(
@@ -262,7 +267,7 @@ fn tokens(
         say("issuer", "embedded, three people to sign in as");
         return Ok((Some(issuer), keys));
     };
-    let keys = Arc::new(JwkSetClient::new(url, JwkSetOptions::default())?);
+    let keys = Arc::new(JwkSetClient::new(url, settings.auth.jwk_set_options())?);
     let (warm, component) = (Arc::clone(&keys), health.component("issuer"));
     tokio::spawn(async move { warm.warm(&component).await });
     say("issuer", &Secret::from(url.as_str()).without_credentials());

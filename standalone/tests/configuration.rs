@@ -61,6 +61,7 @@ fn run(subcommand: &str, variables: &[(&str, &str)]) -> (bool, String) {
 fn settings_that_cannot_be_used_fail_the_check() {
     for (name, value, said) in [
         ("SIGNAL_REDIS_URL", "nonsense", "SIGNAL_REDIS_URL"),
+        ("SIGNAL_NATS_URL", "redis://:hunter2@bus", "SIGNAL_NATS_URL"),
         ("SIGNAL_DATABASE_URL", "mysql://u:hunter2@db/x", "SIGNAL_DATABASE_URL"),
         ("SIGNAL_JWKS_URL", "hunter2", "SIGNAL_JWKS_URL"),
         ("SIGNAL_KAFKA_PROPERTIES", "hunter2", "SIGNAL_KAFKA_PROPERTIES"),
@@ -71,6 +72,7 @@ fn settings_that_cannot_be_used_fail_the_check() {
         ("SIGNAL_STREAM_PATH", "/v1/api/signal", "SIGNAL_BASE_PATH"),
         ("SIGNAL_HTTP_ADDR", "0.0.0.0:1", "--allow-remote"),
         ("SIGNAL_REDIS_URI", "x", "SIGNAL_REDIS_URL"),
+        ("SIGNAL_NATS_URI", "x", "SIGNAL_NATS_URL"),
     ] {
         let (content, message) = check(&[(name, value)]);
         assert!(!content && message.contains(said), "{name}={value}: {message}");
@@ -89,7 +91,9 @@ fn settings_that_can_be_used_pass_it_whether_or_not_anybody_is_there() {
         ("SIGNAL_STREAM_PATH", "/demonstration"),
         ("SIGNAL_LOG", "info,signal_edge=debug"),
     ];
-    for variables in [&real[..], &[]] {
+    let mut on_nats = real;
+    on_nats[0] = ("SIGNAL_NATS_URL", "nats://u:p@127.0.0.1:1,127.0.0.1:2");
+    for variables in [&real[..], &on_nats[..], &[]] {
         let (content, message) = check(variables);
         assert!(content && message.contains("can be used"), "{message}");
     }

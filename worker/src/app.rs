@@ -13,11 +13,8 @@ use std::{
 };
 
 use axum::Router;
-use signal_auth::{JwkSetClient, JwkSetError, JwkSetOptions, Verifier};
-use signal_bus::{
-    Bus, BusError,
-    redis::{Mode, RedisBus},
-};
+use signal_auth::{JwkSetClient, JwkSetError, SecretsError, Verifier};
+use signal_bus::{Bus, Mode};
 use signal_service::{
     admin, doc,
     health::Health,
@@ -85,10 +82,12 @@ pub enum StartError {
     Database(#[from] OpenError),
     #[error(transparent)]
     Schema(StoreError),
-    #[error("SIGNAL_REDIS_URL: {0}")]
-    Backplane(#[from] BusError),
+    #[error(transparent)]
+    Backplane(#[from] signal_bus::OpenError),
     #[error("SIGNAL_JWKS_URL: {0}")]
     Jwks(#[from] JwkSetError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error("signals can't be listened for")]
@@ -200,7 +199,7 @@ pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
     let serving = health.component("worker");
     let store = Arc::clone(&database) as _;
     let worker = start(&settings.pipeline, Parts { bus, store, health, shutdown: shutdown.clone(), broker_id: None })?;
-    let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
+    let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings()?, keys));
     let routes = worker.notifications(&settings.http.base_path, Arc::clone(&database) as _, verifier);
     let routes = routes.merge(doc::router(&settings.http.base_path));
     let router = rest::finish_for(routes, &settings.cors.allowed_origins);
@@ -220,6 +219,7 @@ pub fn check(settings: &WorkerSettings) -> Result<(), StartError> {
     bus(settings)?;
     database(settings)?;
     keys(settings)?;
+    settings.auth.verifier_settings()?;
     check_pipeline(&settings.pipeline)
 }
 
@@ -234,7 +234,7 @@ pub fn check_pipeline(settings: &PipelineSettings) -> Result<(), StartError> {
 
 const BROKERS: &str = "SIGNAL_KAFKA_BROKERS";
 const DATABASE: &str = "SIGNAL_DATABASE_URL";
-const REDIS: &str = "SIGNAL_REDIS_URL";
+const BACKPLANE: &str = signal_bus::VARIABLES;
 const JWKS: &str = "SIGNAL_JWKS_URL";
 
 /// What the worker can't do without, and whether it is set.
@@ -242,7 +242,7 @@ fn needed(settings: &WorkerSettings) -> [(&'static str, bool); 4] {
     [
         (BROKERS, settings.pipeline.kafka_brokers.is_some()),
         (DATABASE, settings.database.database_url.is_some()),
-        (REDIS, settings.backplane.redis_url.is_some()),
+        (BACKPLANE, settings.backplane.is_set()),
         (JWKS, settings.auth.jwks_url.is_some()),
     ]
 }
@@ -258,8 +258,7 @@ fn consume_settings(settings: &PipelineSettings) -> Result<ConsumeSettings, Star
 }
 
 fn bus(settings: &WorkerSettings) -> Result<Arc<dyn Bus>, StartError> {
-    let url = settings.backplane.redis_url.as_ref().ok_or_else(|| StartError::Missing(vec![REDIS]))?;
-    Ok(Arc::new(RedisBus::new(url.expose(), Mode::Exact)?))
+    Ok(signal_bus::open(&settings.backplane, Mode::Exact)?)
 }
 
 fn database(settings: &WorkerSettings) -> Result<Arc<dyn Database>, StartError> {
@@ -269,7 +268,7 @@ fn database(settings: &WorkerSettings) -> Result<Arc<dyn Database>, StartError> 
 
 fn keys(settings: &WorkerSettings) -> Result<Arc<JwkSetClient>, StartError> {
     let url = settings.auth.jwks_url.as_ref().ok_or_else(|| StartError::Missing(vec![JWKS]))?;
-    Ok(Arc::new(JwkSetClient::new(url, JwkSetOptions::default())?))
+    Ok(Arc::new(JwkSetClient::new(url, settings.auth.jwk_set_options())?))
 }
 
 #[cfg(test)]

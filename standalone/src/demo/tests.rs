@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use axum::body::Body;
 use http::Request as HttpRequest;
@@ -16,9 +16,11 @@ fn demo() -> Demo {
     let scratch = tempfile::tempdir().unwrap();
     let auth = AuthSettings {
         jwks_url: None,
+        jwks_lifetime: Duration::from_secs(600),
         jwt_issuer: None,
         jwt_audience: None,
         application_secret: None,
+        application_secret_previous: None,
         claims_cipher: ClaimsCipher::Aes256Cbc,
     };
     Demo {

@@ -23,7 +23,10 @@ use crate::{
     scratch_dir,
 };
 
+mod secured;
 mod wire;
+
+pub use secured::KafkaTls;
 
 const START: Duration = Duration::from_secs(120);
 const TOPIC: Duration = Duration::from_secs(30);
@@ -45,6 +48,7 @@ pub struct Kafka {
     jars: PathBuf,
     dir: PathBuf,
     topics: AtomicU32,
+    secured: Option<secured::Secured>,
     process: Mutex<Option<Process>>,
 }
 
@@ -93,6 +97,7 @@ impl Kafka {
             jars: find_jars().expect("a test asks for it with require!"),
             dir: scratch_dir("kafka"),
             topics: AtomicU32::new(0),
+            secured: None,
             process: Mutex::new(None),
         }
     }
@@ -190,15 +195,18 @@ impl Kafka {
     fn properties(&self) -> String {
         let Kafka { port, controller_port, detour: Detour { told, listening }, dir, .. } = self;
         let data = dir.join("data");
+        let listener = self.secured.as_ref().map(secured::Secured::listener).unwrap_or_default();
+        let security = self.secured.as_ref().map(|secured| secured.properties(dir)).unwrap_or_default();
         // One partition for the internal topics and no rebalance delay: what a cluster needs
         // for its size costs a single node seconds at every start.
         format!(
             "process.roles=broker,controller\n\
              node.id=1\n\
              listeners=PLAINTEXT://127.0.0.1:{port},DETOUR://127.0.0.1:{listening},\
-             CONTROLLER://127.0.0.1:{controller_port}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port},DETOUR://127.0.0.1:{told}\n\
-             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,DETOUR:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+             CONTROLLER://127.0.0.1:{controller_port}{listener}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port},DETOUR://127.0.0.1:{told}{listener}\n\
+             listener.security.protocol.map=\
+             PLAINTEXT:PLAINTEXT,DETOUR:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_SSL\n\
              inter.broker.listener.name=PLAINTEXT\n\
              controller.listener.names=CONTROLLER\n\
              controller.quorum.voters=1@127.0.0.1:{controller_port}\n\
@@ -216,7 +224,8 @@ impl Kafka {
              log.segment.bytes=67108864\n\
              num.network.threads=2\n\
              num.io.threads=2\n\
-             background.threads=2\n",
+             background.threads=2\n\
+             {security}",
             data.display()
         )
     }

@@ -3,10 +3,11 @@
 use std::{future::pending, sync::Arc};
 
 use super::{
-    address::{Address, Endpoint, Topology},
+    address::{Address, Topology},
     node::Node,
     sentinel::{NoMaster, Sentinels},
 };
+use crate::endpoint::Endpoint;
 
 /// The nodes of an address, for one user of connections, who keeps one at a time.
 #[derive(Debug)]

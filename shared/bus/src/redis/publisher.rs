@@ -10,11 +10,12 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    address::{Address, Endpoint},
+    address::Address,
     node::{Connection, Node, NodeError, PING_INTERVAL},
     nodes::Nodes,
     sentinel::NoMaster,
 };
+use crate::endpoint::Endpoint;
 
 pub(super) struct Publisher {
     address: Arc<Address>,

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use signal_bus::{
-    Bus,
-    redis::{Mode, RedisBus},
-};
+use signal_bus::{Bus, Mode, redis::RedisBus};
 use signal_harness::{Chaos, Link, Redis, eventually, require};
 use tokio::time::timeout;
 

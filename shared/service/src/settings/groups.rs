@@ -81,6 +81,18 @@ pub struct BackplaneSettings {
     /// the system's roots or those in the file that SSL_CERT_FILE names.
     #[arg(long, env = "SIGNAL_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<Secret>,
+
+    /// NATS that sister services publish to, instead of Redis:
+    /// `nats://[user:password@|token@]host[:port],host[:port]`, with `tls` for TLS, which trusts the same roots.
+    #[arg(long, env = "SIGNAL_NATS_URL", value_name = "URL", hide_env_values = true)]
+    pub nats_url: Option<Secret>,
+}
+
+impl BackplaneSettings {
+    /// Whether any address is set.
+    pub fn is_set(&self) -> bool {
+        self.redis_url.is_some() || self.nats_url.is_some()
+    }
 }
 
 #[derive(Debug, Clone, clap::Args)]
