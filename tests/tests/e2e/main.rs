@@ -21,6 +21,7 @@ mod platform;
 mod recovery;
 mod refusals;
 mod replay;
+mod rollout;
 mod share;
 mod slow_readers;
 mod stranger;
