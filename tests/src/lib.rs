@@ -9,6 +9,7 @@ pub mod launch;
 pub mod ledger;
 pub mod open_files;
 pub mod operator;
+pub mod rollout;
 pub mod sister;
 pub mod stalled;
 pub mod stream;

@@ -125,10 +125,11 @@ impl Fleet<'_> {
 }
 
 /// How often a client moves, on average, while edges are replaced one after the other and those who must leave come to
-/// any of the others, old or new.
+/// any of the others, old or new. The edge that takes the place of the one that drains is there already.
 pub fn moves_in_a_rollout(edges: f64) -> f64 {
     // Of those who leave, each edge that is still to go takes its share, and sends it away again.
-    (1.0 + 1.0 / edges).powf(edges) - 1.0
+    let share = 1.0 / (edges + 1.0);
+    ((1.0 + share).powf(edges) - 1.0) / (edges * share)
 }
 
 /// What a fleet of a given size is made of.
@@ -250,8 +251,8 @@ mod tests {
     #[test]
     fn a_rollout_moves_some_clients_twice() {
         near(moves_in_a_rollout(1.0), 1.0);
-        near(moves_in_a_rollout(2.0), 1.25);
-        near(moves_in_a_rollout(3.0), (4.0f64 / 3.0).powi(3) - 1.0);
+        near(moves_in_a_rollout(2.0), (1.0 + 4.0 / 3.0) / 2.0);
+        near(moves_in_a_rollout(3.0), (1.0 + 1.25 + 1.25 * 1.25) / 3.0);
         assert!(moves_in_a_rollout(1000.0) < std::f64::consts::E - 1.0);
     }
 

@@ -25,6 +25,7 @@ mod promql;
 mod recovery;
 mod refusals;
 mod replay;
+mod rollout;
 mod rotation;
 mod share;
 mod slow_readers;
