@@ -1,10 +1,10 @@
 //! What pushes to single people cost on each backplane, in one run: at its server, and at the edge that reads them.
 
+use signal_tests::cpu::Cpu;
 use signal_wire::protocol::Protocol;
 
 use crate::{
     Options,
-    cpu::Cpu,
     crowd::Crowd,
     report::{Figure, Report, progress},
     scene::{Backplane, Scene},

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use signal_harness::{Issuer, Launch, Nats, PubSub, Redis, Server, Service, eventually, scratch_dir};
 use signal_tests::{cpu::Cpu, launch::on, operator::Operator, sister::Sister};
 
