@@ -60,6 +60,7 @@ REFUSED = [
     ("edge.config.SIGNAL_DRAIN_WINDOW=24s", ["SIGNAL_DRAIN_WINDOW (24s)", "7s", "SIGNAL_SHUTDOWN_DEADLINE (30s)"]),
     ("edge.config.SIGNAL_DRAIN_WINDOW=1m", ["SIGNAL_DRAIN_WINDOW (1m)", "SIGNAL_SHUTDOWN_DEADLINE (30s)"]),
     ("config.SIGNAL_SHUTDOWN_DEADLINE=26999ms", ["SIGNAL_DRAIN_WINDOW (20s)", "SIGNAL_SHUTDOWN_DEADLINE (26999ms)"]),
+    ("secrets.SIGNAL_NATS_URL.name=a,secrets.SIGNAL_NATS_URL.key=b", ["secrets.SIGNAL_REDIS_URL and secrets.SIGNAL_NATS_URL"]),
     ("worker.autoscaling.enabled=true,worker.keda.enabled=true", ["worker.autoscaling.enabled", "worker.keda.enabled"]),
     ("worker.keda.enabled=true,worker.keda.partitions=3", ["worker.keda.maxReplicas (6)", "worker.keda.partitions (3)"]),
     ("edge.autoscaling.enabled=true,edge.autoscaling.minReplicas=20", ["edge.autoscaling.minReplicas (20)", "maxReplicas (12)"]),
@@ -71,7 +72,7 @@ REFUSED = [
     ("replay.enabled=true,replay.from=now,replay.dryRun=true,replay.checkpointClaim=c", ["replay.checkpointClaim", "replay.dryRun"]),
     # What has to be named, and is not.
     ("config.SIGNAL_JWKS_URL=", ["config.SIGNAL_JWKS_URL"]),
-    ("secrets.SIGNAL_REDIS_URL=null", ["secrets.SIGNAL_REDIS_URL"]),
+    ("secrets.SIGNAL_REDIS_URL=null", ["secrets.SIGNAL_REDIS_URL or secrets.SIGNAL_NATS_URL"]),
     ("secrets.SIGNAL_DATABASE_URL=null", ["secrets.SIGNAL_DATABASE_URL"]),
     ("worker.config.SIGNAL_KAFKA_BROKERS=", ["worker.config.SIGNAL_KAFKA_BROKERS"]),
     ("edge.serviceAccount.create=false", ["edge.serviceAccount.name"]),
