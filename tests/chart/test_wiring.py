@@ -128,6 +128,9 @@ class Wiring(unittest.TestCase):
 
     def test_a_hook_needs_nothing_of_the_release(self):
         for name in self.each():
+            for policy in chart.of_kind(name, "NetworkPolicy"):
+                annotations = policy["metadata"].get("annotations", {})
+                self.assertEqual(chart.component(policy) == "migrate", "helm.sh/hook" in annotations)
             made = {one["metadata"]["name"] for one in chart.objects(name) if one["kind"] in ("Secret", "ConfigMap")}
             self.assertEqual(set(), made, "secrets are there before, by reference")
 

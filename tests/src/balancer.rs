@@ -1,24 +1,40 @@
-//! What stands before a fleet: a connection goes to the first edge that accepts it.
+//! What stands before a fleet and chooses an edge for each connection.
 
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Instant,
 };
 
 use signal_client::dial::{Dial, Dialing, Transport};
 use tokio::net::TcpStream;
 
-/// Clones are the same balancer. In the order in which they were added, edges are tried until one accepts, so that
-/// everybody is at the first one until it stops accepting.
+/// Clones are the same balancer. Unless it takes turns, edges are tried in the order in which they were added until one
+/// accepts, so that everybody is at the first one until it stops accepting.
 #[derive(Clone, Debug, Default)]
 pub struct Balancer {
     edges: Arc<Mutex<Vec<SocketAddr>>>,
     opened: Arc<Mutex<Vec<(SocketAddr, Instant)>>>,
+    refused: Arc<AtomicUsize>,
+    turn: Option<Arc<AtomicUsize>>,
 }
 
 impl Balancer {
+    /// One that gives each connection to the next edge, whether that accepts it or not, as what knows only addresses
+    /// does.
+    pub fn in_turn() -> Self {
+        Self { turn: Some(Arc::default()), ..Self::default() }
+    }
+
+    /// These edges and no others from now on.
+    pub fn set(&self, edges: Vec<SocketAddr>) {
+        *self.edges.lock().unwrap_or_else(PoisonError::into_inner) = edges;
+    }
+
     pub fn add(&self, edge: SocketAddr) {
         self.edges.lock().unwrap_or_else(PoisonError::into_inner).push(edge);
     }
@@ -29,10 +45,29 @@ impl Balancer {
         opened.iter().filter(|(to, _)| *to == edge).map(|(_, at)| *at).collect()
     }
 
+    /// When connections to any edge were opened.
+    pub fn opened_anywhere(&self) -> Vec<Instant> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(_, at)| *at).collect()
+    }
+
+    /// Connections that found nobody who accepts them.
+    pub fn refused(&self) -> usize {
+        self.refused.load(Ordering::SeqCst)
+    }
+
+    /// The edges to be tried for one connection.
+    fn candidates(&self) -> Vec<SocketAddr> {
+        let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(turn) = self.turn.as_ref().filter(|_| !edges.is_empty()) {
+            let next = turn.fetch_add(1, Ordering::SeqCst) % edges.len();
+            edges = vec![edges[next]];
+        }
+        edges
+    }
+
     async fn connect(&self) -> io::Result<TcpStream> {
-        let edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut last = io::Error::new(io::ErrorKind::NotFound, "there is no edge");
-        for edge in edges {
+        for edge in self.candidates() {
             match TcpStream::connect(edge).await {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
@@ -42,6 +77,7 @@ impl Balancer {
                 Err(error) => last = error,
             }
         }
+        self.refused.fetch_add(1, Ordering::SeqCst);
         Err(last)
     }
 }

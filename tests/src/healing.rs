@@ -35,7 +35,14 @@ pub struct Person {
     known: Vec<bool>,
     /// The last number that was pushed in this session.
     last: Option<u64>,
+    /// The list had all numbers below when it was read in this session.
+    listed: u64,
     pub sessions: usize,
+    /// Numbers that neither came nor were in the list, although a later one came in the same session: a session that
+    /// has begun is pushed everything, or told to read again.
+    pub gaps: u64,
+    /// Tries that did not become a session.
+    pub failures: usize,
     /// Why each of the sessions but the present one ended.
     pub ended: Vec<Ended>,
     /// What should not have happened.
@@ -108,6 +115,11 @@ impl Population {
         self.people.iter().filter(|person| look(person)).count()
     }
 
+    /// One answer of each.
+    pub fn ask<T>(&self, question: impl Fn(&Person) -> T) -> Vec<T> {
+        self.people.iter().map(|person| question(&person.lock().unwrap_or_else(PoisonError::into_inner))).collect()
+    }
+
     /// Whatever should not have happened to anybody.
     pub fn complaints(&self) -> Vec<String> {
         let of = |person: &Arc<Mutex<Person>>| person.lock().unwrap_or_else(PoisonError::into_inner).complaints.clone();
@@ -133,12 +145,17 @@ impl Person {
         match event {
             Event::Connected(_) => {
                 self.sessions += 1;
-                self.last = None;
+                (self.last, self.listed) = (None, 0);
             }
             Event::Message(message) => match message.data::<Numbered>() {
                 Ok(Numbered { number }) => {
                     if self.last.is_some_and(|last| last >= number) {
                         self.complaints.push(format!("{number} came after {:?}", self.last));
+                    }
+                    // In its first session a client is not told where the numbers are.
+                    if self.last.is_some() || self.listed > 0 {
+                        let due = self.last.map_or(0, |last| last + 1).max(self.listed);
+                        self.gaps += number.saturating_sub(due);
                     }
                     self.last = Some(number);
                     self.learn(number);
@@ -146,7 +163,12 @@ impl Person {
                 Err(error) => self.complaints.push(error.to_string()),
             },
             // This is what an application does: it reads the list again.
-            Event::Resync { .. } => (0..ledger.len()).for_each(|number| self.learn(number)),
+            Event::Resync { .. } => {
+                self.listed = ledger.len();
+                (0..self.listed).for_each(|number| self.learn(number));
+            }
+            // Of an edge that was about to go, or of none: it tries again.
+            Event::Disconnected { cause: Disconnect::Open(_), .. } => self.failures += 1,
             Event::Disconnected { cause, .. } => self.ended.push(match cause {
                 Disconnect::Draining => Ended::Draining,
                 Disconnect::Closed(close) => Ended::Closed(close.code),

@@ -1,17 +1,20 @@
-//! A backplane that goes and comes back, on a real Redis.
+//! A backplane that goes and comes back, on a real Redis and a real NATS.
 
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use signal_bus::{Mode, redis::RedisBus};
+use signal_bus::{Bus, Mode, nats::NatsBus, redis::RedisBus};
 use signal_edge::ClusterSettings;
-use signal_harness::{Issuer, Redis, eventually, require};
+use signal_harness::{Issuer, Nats, PubSub, Redis, eventually, require};
 use signal_wire::envelope::Target;
 
 use crate::fixture::{SOON, TestEdge, counted, quick};
 
-async fn edge_on(redis: &Redis) -> TestEdge {
-    let bus = Arc::new(RedisBus::new(&redis.url(), Mode::Exact).unwrap());
+async fn edge_on(pubsub: &PubSub) -> TestEdge {
+    let bus: Arc<dyn Bus> = match pubsub {
+        PubSub::Redis(redis) => Arc::new(RedisBus::new(&redis.url(), Mode::Exact).unwrap()),
+        PubSub::Nats(nats) => Arc::new(NatsBus::new(&nats.url(), Mode::Exact).unwrap()),
+    };
     let issuer = Issuer::launch().await;
     let url = issuer.jwks_url();
     let cluster = ClusterSettings { blind_after: Duration::from_secs(1), ..quick() };
@@ -19,21 +22,30 @@ async fn edge_on(redis: &Redis) -> TestEdge {
 }
 
 #[tokio::test]
-async fn clients_stay_and_are_told_to_read_again_once_it_is_back() {
+async fn clients_stay_and_are_told_to_read_again_once_redis_is_back() {
     require!(Redis);
-    let redis = Redis::launch().await;
-    let edge = edge_on(&redis).await;
+    stay_and_are_told(PubSub::Redis(Redis::launch().await)).await;
+}
+
+#[tokio::test]
+async fn clients_stay_and_are_told_to_read_again_once_nats_is_back() {
+    require!(Nats);
+    stay_and_are_told(PubSub::Nats(Nats::launch().await)).await;
+}
+
+async fn stay_and_are_told(pubsub: PubSub) {
+    let edge = edge_on(&pubsub).await;
     let (mut an, mut binh) = (edge.client("an").await, edge.client("binh").await);
     edge.say(Target::User("an"), "before", json!(1)).await;
     assert_eq!(an.socket.hear().await["event"], "before");
 
-    redis.stop().await;
+    pubsub.stop().await;
     eventually(SOON, || async { !edge.health.is_ready() }).await;
     let reason = edge.health.status("backplane").unwrap().reason.unwrap();
     assert!(!reason.is_empty() && reason != "starting", "{reason}");
     an.socket.settle().await;
 
-    redis.start().await;
+    pubsub.start().await;
     let resync = json!({"event": "resync", "data": {"reason": "backplane"}});
     assert_eq!(an.socket.hear().await, resync);
     assert_eq!(binh.socket.hear().await, resync);
@@ -43,17 +55,26 @@ async fn clients_stay_and_are_told_to_read_again_once_it_is_back() {
 }
 
 #[tokio::test]
-async fn connected_waits_for_the_subscription() {
+async fn connected_waits_for_the_subscription_on_redis() {
     require!(Redis);
-    let redis = Redis::reserved();
-    let edge = edge_on(&redis).await;
+    connected_waits(PubSub::Redis(Redis::reserved())).await;
+}
+
+#[tokio::test]
+async fn connected_waits_for_the_subscription_on_nats() {
+    require!(Nats);
+    connected_waits(PubSub::Nats(Nats::reserved())).await;
+}
+
+async fn connected_waits(pubsub: PubSub) {
+    let edge = edge_on(&pubsub).await;
     let mut socket = edge.open().await;
     socket.offer(&edge.issuer.token("an")).await;
     // Still being checked: the backplane has confirmed nothing.
     socket.offer(&edge.issuer.token("an")).await;
     assert_eq!(socket.hear_error().await, "Already authenticated");
     assert_eq!(edge.edge.connections(), 0);
-    redis.start().await;
+    pubsub.start().await;
     socket.accept().await;
     // Said after `connected`, so it is heard.
     edge.say(Target::User("an"), "hello", json!(1)).await;

@@ -135,6 +135,11 @@ impl Nats {
         self.process.lock().unwrap().as_ref().expect("the server runs").signal(signal);
     }
 
+    /// Resident memory now, in KiB.
+    pub fn rss_kib(&self) -> u64 {
+        self.process.lock().unwrap().as_ref().expect("the server runs").rss_kib()
+    }
+
     pub fn pid(&self) -> u32 {
         self.process.lock().unwrap().as_ref().expect("the server runs").pid()
     }

@@ -78,6 +78,11 @@ impl PubSub {
         each!(self, server => server.pid())
     }
 
+    /// Resident memory now, in KiB.
+    pub fn rss_kib(&self) -> u64 {
+        each!(self, server => server.rss_kib())
+    }
+
     pub async fn start(&self) {
         each!(self, server => server.start().await);
     }

@@ -37,7 +37,7 @@ pub struct Measured {
 pub async fn measure(stage: &Stage<'_>) -> anyhow::Result<Measured> {
     let (recipients, backlog, within) = (stage.scale.crowd, stage.scale.backlog, stage.scale.within);
     enrol(stage, MERCHANT, recipients).await?;
-    let ear = Ear::open(&stage.redis.url()).await?;
+    let ear = Ear::open(&stage.pubsub.url()).await?;
     // One that has nothing to do: its part of the topic is empty, as it reads on from the end.
     let idle = stage.worker().env("SIGNAL_KAFKA_GROUP", "idle").env("SIGNAL_KAFKA_OFFSET_RESET", "latest").spawn();
     idle.wait_ready(within).await;

@@ -10,15 +10,16 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use redis::{Client, aio::PubSub};
 use serde::Deserialize;
 use signal_wire::message::event;
 use tokio::{task::JoinSet, time::sleep};
 
-const PUSHES: &str = "ws:room:signal/notification/*";
+use crate::sister;
+
+const PUSHES: &str = "ws:room:signal/notification/";
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
 
-/// Listens until it is dropped; deaf while Redis is away.
+/// Listens until it is dropped; deaf while the backplane is away.
 #[derive(Debug)]
 pub struct Ear {
     heard: Arc<Heard>,
@@ -35,12 +36,12 @@ impl Ear {
     /// Whatever is said once this has returned is heard.
     ///
     /// # Errors
-    /// If Redis is not there.
+    /// If the backplane is not there.
     pub async fn open(url: &str) -> anyhow::Result<Self> {
-        let (client, heard) = (Client::open(url)?, Arc::<Heard>::default());
-        let first = subscribe(&client).await?;
+        let heard = Arc::<Heard>::default();
+        let first = sister::listen(url, PUSHES).await?;
         let mut listening = JoinSet::new();
-        listening.spawn(listen(client, first, Arc::clone(&heard)));
+        listening.spawn(listen(url.to_owned(), first, Arc::clone(&heard)));
         Ok(Self { heard, _listening: listening })
     }
 
@@ -55,23 +56,16 @@ impl Ear {
     }
 }
 
-async fn subscribe(client: &Client) -> redis::RedisResult<PubSub> {
-    let mut subscription = client.get_async_pubsub().await?;
-    subscription.psubscribe(PUSHES).await?;
-    Ok(subscription)
-}
-
-async fn listen(client: Client, first: PubSub, heard: Arc<Heard>) {
+async fn listen(url: String, first: sister::Heard, heard: Arc<Heard>) {
     let mut subscription = Some(first);
     loop {
-        if let Some(open) = subscription.take() {
-            let mut messages = open.into_on_message();
+        if let Some(mut messages) = subscription.take() {
             while let Some(message) = messages.next().await {
-                heard.take(message.get_payload_bytes());
+                heard.take(&message);
             }
         }
         sleep(AGAIN_AFTER).await;
-        subscription = subscribe(&client).await.ok();
+        subscription = sister::listen(&url, PUSHES).await.ok();
     }
 }
 

@@ -63,7 +63,7 @@ pub async fn kills(run: &mut Run<'_>) -> anyhow::Result<Done> {
     Ok(Done { what: format!("{} kills", scale.kills), worker })
 }
 
-/// Stops Kafka, Postgres and Redis in turn, in any order, each until it was missed.
+/// Stops Kafka, Postgres and the backplane in turn, in any order, each until it was missed.
 ///
 /// # Errors
 /// If the worker did not notice.
@@ -72,10 +72,10 @@ pub async fn outages(run: &mut Run<'_>) -> anyhow::Result<Done> {
     enum Away {
         Kafka,
         Postgres,
-        Redis,
+        Backplane,
     }
     let mut random = run.random.clone();
-    let order = random.some(&[Away::Kafka, Away::Postgres, Away::Redis], 3);
+    let order = random.some(&[Away::Kafka, Away::Postgres, Away::Backplane], 3);
     let what = format!("{order:?} away for {:?} each", run.stage.scale.outage);
     let worker = run.stage.worker().spawn();
     for (moment, away) in
@@ -86,7 +86,7 @@ pub async fn outages(run: &mut Run<'_>) -> anyhow::Result<Done> {
         match away {
             Away::Kafka => without_kafka(run, &worker).await,
             Away::Postgres => without_postgres(run, &worker).await,
-            Away::Redis => without_redis(run, &worker).await?,
+            Away::Backplane => without_backplane(run, &worker).await?,
         }
         worker.wait_ready(run.stage.scale.within).await;
         run.pushed(&worker, run.ear.distinct() + 1).await;
@@ -131,11 +131,11 @@ async fn without_postgres(run: &Run<'_>, worker: &Service) {
 }
 
 /// Rows go on meanwhile, and afterwards everybody is told.
-async fn without_redis(run: &Run<'_>, worker: &Service) -> anyhow::Result<()> {
+async fn without_backplane(run: &Run<'_>, worker: &Service) -> anyhow::Result<()> {
     const PUSHES: (&str, &[(&str, &str)]) = ("signal_worker_pushes_total", &[("outcome", "missed")]);
     let told_before = run.people.ask(|window| window.resyncs);
     let missed_before = worker.metrics().await.sum(PUSHES.0, PUSHES.1);
-    run.stage.redis.stop().await;
+    run.stage.pubsub.stop().await;
     let rows_at_first_miss = OnceLock::new();
     lasts(run, worker, async || {
         let missed = worker.metrics().await.sum(PUSHES.0, PUSHES.1) - missed_before;
@@ -144,7 +144,7 @@ async fn without_redis(run: &Run<'_>, worker: &Service) -> anyhow::Result<()> {
         if gone_on { Ok(()) } else { Err(format!("{missed} missed, {rows} rows")) }
     })
     .await;
-    run.stage.redis.start().await;
+    run.stage.pubsub.start().await;
     eventually(run.stage.scale.within, || async {
         let told = run.people.ask(|window| window.resyncs);
         let waiting = told.iter().zip(&told_before).filter(|(now, before)| now == before).count();

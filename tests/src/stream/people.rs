@@ -4,7 +4,6 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     future::ready,
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -15,6 +14,7 @@ use signal_harness::Issuer;
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{list::List, plan::Plan};
+use crate::balancer::Balancer;
 
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -49,7 +49,7 @@ impl People {
     /// If one of them is not let in.
     pub async fn gather(
         users: &[String],
-        edge: SocketAddr,
+        balancer: &Balancer,
         issuer: &Issuer,
         list: &List,
         plan: &Arc<Plan>,
@@ -58,7 +58,8 @@ impl People {
         for user in users {
             let token = issuer.token(user);
             let to_read = token.clone();
-            let (client, events) = Client::builder(&format!("ws://{edge}/stream"))
+            let (client, events) = Client::builder("ws://fleet/stream")
+                .dial_with(balancer.clone())
                 .token(move || ready(Ok::<_, Infallible>(token.clone())))
                 .open_timeout(WITHIN)
                 .handshake_timeout(WITHIN)

@@ -15,6 +15,7 @@ use super::{
     random::Random,
     stage::Stage,
 };
+use crate::balancer::Balancer;
 
 #[derive(Debug)]
 pub struct Run<'a> {
@@ -28,11 +29,21 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Enrols the members, opens the windows, and begins to produce.
+    /// Enrols the members, opens the windows at the stage's edge, and begins to produce.
     ///
     /// # Errors
     /// If something that it needs is not there.
     pub async fn begin(stage: &'a Stage<'a>, seed: u64) -> anyhow::Result<Self> {
+        let edge = Balancer::default();
+        edge.add(stage.edge.http_addr());
+        Self::through(stage, seed, &edge).await
+    }
+
+    /// As [`Run::begin`], with the windows at whichever edge the balancer gives them.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn through(stage: &'a Stage<'a>, seed: u64, balancer: &Balancer) -> anyhow::Result<Self> {
         let (scale, mut random) = (stage.scale, Random::new(seed));
         let members = Members::generate(&mut random, scale.users, scale.merchants, scale.organizers);
         stage.rows.enrol(&members.enrolments()).await?;
@@ -40,8 +51,8 @@ impl<'a> Run<'a> {
         let mut users = random.some(&plan.members.users, scale.windows * 3 / 4);
         users.extend(random.some(&users, scale.windows - users.len()));
         let list = List::of(stage.inbox.http_addr())?;
-        let people = People::gather(&users, stage.edge.http_addr(), &stage.issuer, &list, &plan).await?;
-        let ear = Ear::open(&stage.redis.url()).await?;
+        let people = People::gather(&users, balancer, &stage.issuer, &list, &plan).await?;
+        let ear = Ear::open(&stage.pubsub.url()).await?;
         let (brokers, topic) = (stage.kafka.brokers(), stage.topic.clone());
         let producer = Producer::start(brokers, topic, Arc::clone(&plan), scale.pace);
         Ok(Self { stage, plan, random, people, ear, producer, began: Instant::now() })

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use signal_harness::{Consumed, Finished, Issuer, Kafka, Kcat, Postgres, Record, Redis, Service, eventually, require};
+use signal_harness::{Consumed, Finished, Issuer, Kafka, Kcat, Postgres, PubSub, Record, Service, eventually, require};
+use signal_tests::launch;
 
 use crate::{
     malformed::bad_records,
@@ -56,11 +57,10 @@ async fn letters(platform: &Platform, count: usize) -> BTreeMap<i64, Consumed> {
 }
 
 async fn command(platform: &Platform, args: &[&str]) -> Finished {
-    let launch = Service::worker()
+    let launch = launch::on(Service::worker(), &platform.backplane.pubsub)
         .env("SIGNAL_KAFKA_BROKERS", platform.kafka.brokers())
         .env("SIGNAL_KAFKA_TOPIC", &platform.topic)
         .env("SIGNAL_DATABASE_URL", platform.database.url())
-        .env("SIGNAL_REDIS_URL", platform.backplane.redis.url())
         .arg("dead-letters");
     args.iter().fold(launch, |launch, arg| launch.arg(arg)).run(SOON).await
 }
@@ -76,7 +76,7 @@ fn assert_says(finished: &Finished, success: bool, lines: &[&str]) {
 #[tokio::test]
 async fn one_in_a_hundred_is_malformed_and_exactly_those_are_dead_letters_until_they_are_mended() {
     const GOOD: usize = 1980;
-    require!(Postgres, Redis, Kafka, Kcat);
+    require!(Postgres, PubSub, Kafka, Kcat);
     let platform = Platform::up().await;
     let brokers = platform.kafka.brokers();
     platform.merchant("mer-1", &["an", "binh"]).await;
@@ -160,7 +160,7 @@ async fn one_in_a_hundred_is_malformed_and_exactly_those_are_dead_letters_until_
 
 #[tokio::test]
 async fn what_the_topic_is_too_small_for_is_kept_without_its_value_and_read_where_it_was() {
-    require!(Postgres, Redis, Kafka, Kcat);
+    require!(Postgres, PubSub, Kafka, Kcat);
     let platform = Platform::up().await;
     let window = platform.window("an").await;
     platform.postgres.sql(platform.database.name(), NO_GIFTS).await;
@@ -191,13 +191,13 @@ async fn what_the_topic_is_too_small_for_is_kept_without_its_value_and_read_wher
 
 #[tokio::test]
 async fn a_topic_that_is_not_there_is_named_and_waited_for_over_a_kill() {
-    require!(Postgres, Redis, Kafka, Kcat);
-    let (redis, issuer) = tokio::join!(Redis::launch(), Issuer::launch());
+    require!(Postgres, PubSub, Kafka, Kcat);
+    let (pubsub, issuer) = tokio::join!(PubSub::launch(), Issuer::launch());
     let (postgres, kafka) = tokio::join!(Postgres::shared(), Kafka::shared());
     let database = postgres.database_with("core", async |url| migrate(&url).await).await;
     let topic = kafka.topic("no-letters", 1).await;
     let launch = || {
-        worker(database.url(), &kafka.brokers(), &topic, &redis, &issuer)
+        worker(database.url(), &kafka.brokers(), &topic, &pubsub, &issuer)
             .env("SIGNAL_KAFKA_GROUP", &topic)
             .env("SIGNAL_KAFKA_PROPERTIES", "session.timeout.ms=6000,heartbeat.interval.ms=500")
             .spawn()
@@ -250,8 +250,8 @@ async fn a_topic_that_is_not_there_is_named_and_waited_for_over_a_kill() {
 #[tokio::test]
 async fn a_worker_that_is_killed_again_and_again_loses_no_letter() {
     const EVENTS: usize = 600;
-    require!(Postgres, Redis, Kafka, Kcat);
-    let (redis, issuer) = tokio::join!(Redis::launch(), Issuer::launch());
+    require!(Postgres, PubSub, Kafka, Kcat);
+    let (pubsub, issuer) = tokio::join!(PubSub::launch(), Issuer::launch());
     let (postgres, kafka) = tokio::join!(Postgres::shared(), Kafka::shared());
     let database = postgres.database_with("core", async |url| migrate(&url).await).await;
     let topic = kafka.topic("killed-letters", 3).await;
@@ -266,7 +266,7 @@ async fn a_worker_that_is_killed_again_and_again_loses_no_letter() {
     Kcat::produce_lines(&kafka.brokers(), &topic, &(0..EVENTS).map(value).collect::<Vec<_>>()).await;
 
     let launch = || {
-        worker(database.url(), &kafka.brokers(), &topic, &redis, &issuer)
+        worker(database.url(), &kafka.brokers(), &topic, &pubsub, &issuer)
             .env("SIGNAL_KAFKA_GROUP", &topic)
             .env("SIGNAL_BATCH_SIZE", "10")
             .env("SIGNAL_KAFKA_PROPERTIES", "session.timeout.ms=6000,heartbeat.interval.ms=500")

@@ -1,13 +1,13 @@
 //! A record on the topic becomes a row and a push for each of its people, and for nobody else.
 
 use serde_json::json;
-use signal_harness::{Kafka, Kcat, Postgres, Record, Redis, require};
+use signal_harness::{Kafka, Kcat, Postgres, PubSub, Record, require};
 
 use crate::platform::{Platform, payment};
 
 #[tokio::test]
 async fn a_payment_reaches_each_window_of_the_merchants_people_once() {
-    require!(Postgres, Redis, Kafka, Kcat);
+    require!(Postgres, PubSub, Kafka, Kcat);
     let platform = Platform::up().await;
     platform.merchant("mer-1", &["an", "binh"]).await;
     platform.merchant("mer-2", &["chi"]).await;
@@ -63,7 +63,7 @@ async fn a_payment_reaches_each_window_of_the_merchants_people_once() {
 
 #[tokio::test]
 async fn scopes_add_up_and_exclusions_take_away() {
-    require!(Postgres, Redis, Kafka, Kcat);
+    require!(Postgres, PubSub, Kafka, Kcat);
     let platform = Platform::up().await;
     platform.organizer("org-1", &["an", "binh", "chi"]).await;
     platform.merchant("mer-1", &["binh", "dung"]).await;
@@ -105,7 +105,7 @@ async fn scopes_add_up_and_exclusions_take_away() {
 
 #[tokio::test]
 async fn a_record_without_an_id_has_its_place_for_one() {
-    require!(Postgres, Redis, Kafka, Kcat);
+    require!(Postgres, PubSub, Kafka, Kcat);
     let platform = Platform::up().await;
     let window = platform.window("an").await;
     let mut event = payment("", &json!({ "userIds": ["an"] }));

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use signal_harness::{Issuer, Launch, Redis, Service, Signal, eventually, require};
+use signal_harness::{Issuer, Launch, PubSub, Service, Signal, eventually, require};
 use signal_tests::{
     balancer::Balancer,
     figures::{most_within, unevenness},
     healing::{Ended as Left, Population},
-    ledger::{self, Ledger},
+    ledger::Ledger,
+    sister::Sister,
 };
 use tokio::time::interval;
 
@@ -38,7 +39,7 @@ async fn drains(edge: &Service, since: Instant) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everybody_is_told_to_leave_evenly_over_the_window_and_who_stays_is_closed() {
-    require!(Redis);
+    require!(PubSub);
     let _turn = alone().await;
     let backplane = Backplane::with(draining).await;
     let crowd = Crowd::connect(backplane.edge.http_addr(), &tokens(&backplane.issuer, "user", CLIENTS)).await;
@@ -61,10 +62,10 @@ async fn everybody_is_told_to_leave_evenly_over_the_window_and_who_stays_is_clos
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_clients_of_a_stopped_edge_come_to_another_and_miss_nothing() {
-    require!(Redis);
+    require!(PubSub);
     let _turn = alone().await;
-    let (redis, issuer) = tokio::join!(Redis::launch(), Issuer::launch());
-    let launch = || draining(edge(&redis, &issuer)).spawn();
+    let (pubsub, issuer) = tokio::join!(PubSub::launch(), Issuer::launch());
+    let launch = || draining(edge(&pubsub, &issuer)).spawn();
     let (first, second) = (launch(), launch());
     tokio::join!(first.wait_ready(SOON), second.wait_ready(SOON));
     let (balancer, ledger) = (Balancer::default(), Ledger::default());
@@ -74,12 +75,12 @@ async fn the_clients_of_a_stopped_edge_come_to_another_and_miss_nothing() {
     assert_eq!(first.metrics().await.sum("signal_edge_connections", &[]), CLIENTS as f64);
 
     let traffic = tokio::spawn({
-        let (ledger, mut backplane) = (ledger.clone(), ledger::backplane(&redis.url()).await.unwrap());
+        let (ledger, sister) = (ledger.clone(), Sister::connect(&pubsub.url()).await.unwrap());
         async move {
             let mut ticks = interval(BETWEEN_MESSAGES);
             loop {
                 ticks.tick().await;
-                ledger.publish(&mut backplane).await.unwrap();
+                ledger.publish(&sister).await.unwrap();
             }
         }
     });

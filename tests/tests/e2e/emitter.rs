@@ -1,13 +1,13 @@
 //! What sister services publish today reaches the right clients, to the byte.
 
 use serde_json::{Value, json};
-use signal_harness::{Redis, eventually, require};
+use signal_harness::{PubSub, eventually, require};
 
 use crate::platform::{Backplane, SOON, publish};
 
 #[tokio::test]
 async fn recorded_emitter_envelopes_reach_the_right_clients() {
-    require!(Redis);
+    require!(PubSub);
     let backplane = Backplane::with(|edge| edge.env("SIGNAL_JOINABLE_ROOMS", "dashboard,r/*")).await;
     // In the recordings `c-1` is a client's id and `user-1` its user.
     let first = backplane.window("user-1").await;
@@ -37,7 +37,7 @@ async fn recorded_emitter_envelopes_reach_the_right_clients() {
         })
         .collect();
     assert_eq!(recorded.len(), 5);
-    publish(&backplane.redis, &recorded).await;
+    publish(&backplane.pubsub, &recorded).await;
     for window in [&first, &second, &outside] {
         window.wait_for("system:maintenance", 1).await;
     }

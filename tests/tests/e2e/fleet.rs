@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use signal_harness::{Issuer, Redis, Service, eventually, require};
+use signal_harness::{Issuer, PubSub, Service, eventually, require};
 use signal_tests::operator::Operator;
 
 use crate::{
@@ -21,16 +21,16 @@ struct Fleet {
     edges: Vec<Service>,
     operators: Vec<Operator>,
     crowds: Vec<Crowd>,
-    _redis: Redis,
+    _pubsub: PubSub,
     _issuer: Issuer,
 }
 
 impl Fleet {
     async fn up() -> Fleet {
-        let (redis, issuer) = tokio::join!(Redis::launch(), Issuer::launch());
+        let (pubsub, issuer) = tokio::join!(PubSub::launch(), Issuer::launch());
         let policies = policies();
         let launch = |_| {
-            edge(&redis, &issuer)
+            edge(&pubsub, &issuer)
                 .env("SIGNAL_DATABASE_URL", &policies)
                 .env("SIGNAL_JOINABLE_ROOMS", "till")
                 // Who says nothing for as long as this test takes is to stay all the same.
@@ -39,7 +39,7 @@ impl Fleet {
         };
         let edges: Vec<Service> = (0..EDGES).map(launch).collect();
         let token = Operator::token(&issuer);
-        let mut fleet = Fleet { edges, operators: Vec::new(), crowds: Vec::new(), _redis: redis, _issuer: issuer };
+        let mut fleet = Fleet { edges, operators: Vec::new(), crowds: Vec::new(), _pubsub: pubsub, _issuer: issuer };
         for (number, edge) in fleet.edges.iter().enumerate() {
             edge.wait_ready(SOON).await;
             fleet.operators.push(Operator::new(edge.http_addr(), Some(token.clone())));
@@ -85,7 +85,7 @@ async fn listed(operator: &Operator, query: &str) -> (Vec<String>, bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_of_three_edges_answers_for_all_of_them() {
-    require!(Redis);
+    require!(PubSub);
     let _turn = alone().await;
     let fleet = Fleet::up().await;
     everybody_is_counted_and_listed(&fleet).await;

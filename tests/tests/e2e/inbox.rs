@@ -8,7 +8,8 @@ use std::{
 use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
-use signal_harness::{Issuer, Kafka, Kcat, Postgres, Redis, eventually, free_port, require};
+use signal_harness::{Issuer, Kafka, Kcat, Postgres, PubSub, eventually, free_port, require};
+use signal_tests::sister;
 use signal_wire::message::event;
 
 use crate::{
@@ -89,7 +90,7 @@ const ROWS: usize = 10_000;
 
 #[tokio::test]
 async fn ten_thousand_notifications_are_each_listed_once_while_new_ones_arrive() {
-    require!(Postgres, Redis, Kafka, Kcat);
+    require!(Postgres, PubSub, Kafka, Kcat);
     let platform = Platform::up().await;
     platform.filled("an", "an-", ROWS).await;
     platform.filled("binh", "binh-", 500).await;
@@ -143,14 +144,14 @@ fn named(window: &Window) -> Vec<String> {
 #[tokio::test]
 async fn windows_of_a_person_agree_on_what_is_read_however_much_is_marked_at_once() {
     const MARKINGS: usize = 60;
-    require!(Postgres, Redis, Kafka, Kcat);
+    require!(Postgres, PubSub, Kafka, Kcat);
     let platform = Platform::up().await;
     platform.filled("an", "an-", 400).await;
     platform.filled("binh", "binh-", 20).await;
     let (first, second) = (platform.window("an").await, platform.window("an").await);
     let binh = platform.window("binh").await;
-    let (redis, issuer) = (&platform.backplane.redis, &platform.backplane.issuer);
-    let other = worker(platform.database.url(), &platform.kafka.brokers(), &platform.topic, redis, issuer)
+    let (pubsub, issuer) = (&platform.backplane.pubsub, &platform.backplane.issuer);
+    let other = worker(platform.database.url(), &platform.kafka.brokers(), &platform.topic, pubsub, issuer)
         .env("SIGNAL_KAFKA_GROUP", &platform.topic)
         .spawn();
     other.wait_ready(SOON).await;
@@ -221,14 +222,14 @@ async fn windows_of_a_person_agree_on_what_is_read_however_much_is_marked_at_onc
 
 #[tokio::test]
 async fn what_windows_are_told_of_a_marking_is_of_its_requests_trace() {
-    require!(Postgres, Redis);
-    let (redis, issuer, postgres) = tokio::join!(Redis::launch(), Issuer::launch(), Postgres::shared());
+    require!(Postgres, PubSub);
+    let (pubsub, issuer, postgres) = tokio::join!(PubSub::launch(), Issuer::launch(), Postgres::shared());
     let database = postgres.database_with("core", async |url| migrate(&url).await).await;
     let insert = r#"insert into "ActivityNotification" (id, event_id, type, recipient_id, title, content)
                     values ('id-1', 'evt_1', 'PAYMENT_SUCCESS', 'an', 'T', 'C')"#;
     postgres.sql(database.name(), insert).await;
     let nobody = format!("127.0.0.1:{}", free_port());
-    let worker = worker(database.url(), &nobody, "events", &redis, &issuer)
+    let worker = worker(database.url(), &nobody, "events", &pubsub, &issuer)
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{nobody}"))
         .spawn();
     let reader = Reader::new(worker.http_addr(), issuer.token("an"));
@@ -237,16 +238,14 @@ async fn what_windows_are_told_of_a_marking_is_of_its_requests_trace() {
         .wait_until(SOON, || async { reader.http.get(&reader.url).send().await.map_err(|error| error.to_string()) })
         .await;
 
-    let mut listener = redis::Client::open(redis.url()).unwrap().get_async_pubsub().await.unwrap();
-    listener.subscribe("ws:room:signal/notification/an").await.unwrap();
+    let mut messages = sister::listen(&pubsub.url(), "ws:room:signal/notification/an").await.unwrap();
     let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
     let request = reader.http.patch(format!("{}/id-1/read", reader.url)).bearer_auth(&reader.token);
     let answer = request.header("traceparent", format!("00-{trace}-{span}-01")).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 200);
-    let mut messages = listener.on_message();
     for event in [event::NOTIFICATION_READ, event::NOTIFICATION_UNREAD] {
         let message = tokio::time::timeout(SOON, messages.next()).await.unwrap().unwrap();
-        let envelope: Value = serde_json::from_slice(message.get_payload_bytes()).unwrap();
+        let envelope: Value = serde_json::from_slice(&message).unwrap();
         assert_eq!(envelope["event"], event);
         let traceparent = envelope["traceparent"].as_str().unwrap_or_default();
         assert!(traceparent.starts_with(&format!("00-{trace}-")) && !traceparent.contains(span), "{envelope}");

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "figures that decide nothing, for whoever asks with --nocapture")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod alerts;
 mod crowd;
 mod dead_letters;
 mod delivery;
@@ -16,12 +17,15 @@ mod fleet;
 mod inbox;
 mod kafka_security;
 mod malformed;
+mod observed;
 mod order;
 mod outage;
 mod platform;
+mod promql;
 mod recovery;
 mod refusals;
 mod replay;
+mod rollout;
 mod rotation;
 mod share;
 mod slow_readers;

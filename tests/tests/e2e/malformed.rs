@@ -1,7 +1,7 @@
 //! Malformed records and envelopes are counted and disturb nothing.
 
 use serde_json::{Value, json};
-use signal_harness::{Kafka, Kcat, Postgres, Record, Redis, eventually, require};
+use signal_harness::{Kafka, Kcat, Postgres, PubSub, Record, eventually, require};
 
 use crate::platform::{Backplane, Platform, SOON, payment, publish};
 
@@ -70,7 +70,7 @@ pub fn bad_records() -> Vec<(&'static str, Vec<u8>)> {
 
 #[tokio::test]
 async fn malformed_records_are_counted_and_the_next_good_one_arrives() {
-    require!(Postgres, Redis, Kafka, Kcat);
+    require!(Postgres, PubSub, Kafka, Kcat);
     let platform = Platform::up().await;
     platform.merchant("mer-1", &["an"]).await;
     let window = platform.window("an").await;
@@ -173,14 +173,14 @@ fn bad_envelopes(client: &str) -> Vec<(&'static str, String, Vec<u8>)> {
 
 #[tokio::test]
 async fn malformed_envelopes_are_counted_and_the_next_good_one_arrives() {
-    require!(Redis);
+    require!(PubSub);
     let backplane = Backplane::up().await;
     let window = backplane.window("an").await;
     let envelopes = bad_envelopes(window.id());
     assert!(envelopes.len() >= 30);
 
     for (index, (kind, channel, payload)) in envelopes.iter().enumerate() {
-        publish(&backplane.redis, &[(channel.clone(), payload.clone())]).await;
+        publish(&backplane.pubsub, &[(channel.clone(), payload.clone())]).await;
         let expected = (index + 1) as f64;
         eventually(SOON, || async {
             let refused = backplane.edge.metrics().await.sum(REFUSED_ENVELOPES, &[]);

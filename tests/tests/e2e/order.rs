@@ -1,13 +1,13 @@
 //! Messages to one person arrive in the order in which they were published.
 
 use serde_json::json;
-use signal_harness::{Redis, require};
+use signal_harness::{PubSub, require};
 
 use crate::platform::{Backplane, publish};
 
 #[tokio::test]
 async fn five_hundred_messages_to_one_person_arrive_in_order() {
-    require!(Redis);
+    require!(PubSub);
     let backplane = Backplane::up().await;
     let windows = [backplane.window("an").await, backplane.window("an").await];
     let other = backplane.window("binh").await;
@@ -20,7 +20,7 @@ async fn five_hundred_messages_to_one_person_arrive_in_order() {
         ("ws:user:an".to_owned(), envelope.to_string().into_bytes())
     };
     let messages: Vec<_> = (0..500).map(message).collect();
-    publish(&backplane.redis, &messages).await;
+    publish(&backplane.pubsub, &messages).await;
 
     for window in &windows {
         let numbers: Vec<u64> =

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use signal_harness::{Redis, Service, eventually, require};
-use signal_tests::{ledger, operator::Operator};
+use signal_harness::{PubSub, Service, eventually, require};
+use signal_tests::{ledger, operator::Operator, sister::Sister};
 use tokio::{task::JoinHandle, time::interval};
 
 use crate::{
@@ -24,23 +24,22 @@ const LOCAL: usize = 4;
 const BLIND: Duration = Duration::from_secs(60);
 
 /// Pushes without end, whether there is anybody to publish to or not.
-fn load(redis: &Redis) -> JoinHandle<()> {
-    let url = redis.url();
+fn load(pubsub: &PubSub) -> JoinHandle<()> {
+    let url = pubsub.url();
     tokio::spawn(async move {
         let mut ticks = interval(BETWEEN_PUSHES);
         let mut connection = None;
         for number in 0.. {
             ticks.tick().await;
             if connection.is_none() {
-                connection = ledger::backplane(&url).await.ok();
+                connection = Sister::connect(&url).await.ok();
             }
-            let Some(open) = &mut connection else { continue };
+            let Some(open) = &connection else { continue };
             let (channel, payload) = match number % BROADCAST_EVERY {
                 0 => ("ws:broadcast".to_owned(), ledger::envelope(number, "")),
                 _ => (format!("ws:user:{BUSY}"), ledger::envelope_to_user(BUSY, number)),
             };
-            let published = redis::cmd("PUBLISH").arg(channel).arg(payload).exec_async(open).await;
-            if published.is_err() {
+            if open.publish(&channel, payload).await.is_err() {
                 connection = None;
             }
         }
@@ -54,18 +53,18 @@ async fn say_to_everybody(operator: &Operator, event: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_is_killed_under_load_drops_nobody_and_everybody_is_told() {
-    require!(Redis);
+async fn a_backplane_that_is_killed_under_load_drops_nobody_and_everybody_is_told() {
+    require!(PubSub);
     let _turn = alone().await;
     let backplane = Backplane::with(|edge| edge.env("SIGNAL_DATABASE_URL", policies())).await;
-    let Backplane { redis, issuer, edge } = &backplane;
+    let Backplane { pubsub, issuer, edge } = &backplane;
     let operator = Operator::new(edge.http_addr(), Some(Operator::token(issuer)));
     let crowd = Crowd::connect(edge.http_addr(), &tokens(issuer, "user", CLIENTS)).await;
-    let load = load(redis);
+    let load = load(pubsub);
     crowd.all("first pushes", |heard| !heard.numbers.is_empty()).await;
     assert_eq!(crowd.count(|heard| heard.count("resync") > 0), 0);
 
-    redis.stop().await;
+    pubsub.stop().await;
     for said in 1..=LOCAL {
         let answer = say_to_everybody(&operator, "local").await;
         assert_eq!(answer["complete"], false, "the other edges cannot have been told");
@@ -73,7 +72,7 @@ async fn a_redis_that_is_killed_under_load_drops_nobody_and_everybody_is_told() 
     }
     let before = last_numbers(&crowd);
 
-    redis.start().await;
+    pubsub.start().await;
     let back = Instant::now();
     eventually(SOON, || async { last_numbers(&crowd).iter().zip(&before).any(|(now, before)| now > before) }).await;
     let first_push = back.elapsed();
@@ -96,7 +95,10 @@ async fn a_redis_that_is_killed_under_load_drops_nobody_and_everybody_is_told() 
     for numbers in crowd.ask(|heard| heard.numbers.clone()) {
         assert!(numbers.is_sorted_by(|earlier, later| earlier < later), "{numbers:?}");
     }
-    println!("outage: from Redis' first PONG to the first push {first_push:?}, to {CLIENTS} resyncs {all_resynced:?}");
+    println!(
+        "outage: from {}' first answer to the first push {first_push:?}, to {CLIENTS} resyncs {all_resynced:?}",
+        pubsub.name()
+    );
 }
 
 fn last_numbers(crowd: &Crowd) -> Vec<Option<u64>> {
@@ -114,13 +116,13 @@ async fn readiness(edge: &Service, expected: u16) -> String {
 /// Frozen, not gone: every socket stays open, and only who listens for itself finds out.
 #[tokio::test]
 async fn an_edge_that_hears_nothing_says_that_it_is_not_ready_and_serves_whom_it_has() {
-    require!(Redis);
+    require!(PubSub);
     let backplane = Backplane::with(|edge| edge.env("SIGNAL_DATABASE_URL", policies())).await;
-    let Backplane { redis, issuer, edge } = &backplane;
+    let Backplane { pubsub, issuer, edge } = &backplane;
     let operator = Operator::new(edge.http_addr(), Some(Operator::token(issuer)));
     let window = backplane.window("an").await;
 
-    redis.pause();
+    pubsub.pause();
     let body: Value = serde_json::from_str(&readiness(edge, 503).await).unwrap();
     let reason = body["components"]["backplane"]["reason"].as_str().unwrap();
     assert!(reason.contains("nothing is heard from the backplane"), "{body}");
@@ -128,7 +130,7 @@ async fn an_edge_that_hears_nothing_says_that_it_is_not_ready_and_serves_whom_it
     assert_eq!(say_to_everybody(&operator, "local").await["complete"], false);
     window.wait_for("local", 1).await;
 
-    redis.resume();
+    pubsub.resume();
     readiness(edge, 200).await;
     window.wait_for("resync", 1).await;
     backplane.publish("ws:user:an", ledger::envelope_to_user("an", 1).as_bytes()).await;

@@ -1,12 +1,11 @@
-//! A whole platform for one scenario: its own database, topic, Redis, issuer, edge and worker.
+//! A whole platform for one scenario: its own database, topic, backplane, issuer, edge and worker.
 
 use std::time::Duration;
 
-use redis::AsyncCommands;
 use serde_json::{Value, json};
-use signal_harness::{Database, Issuer, Kafka, Kcat, Launch, Postgres, Record, Redis, Service, scratch_dir};
+use signal_harness::{Database, Issuer, Kafka, Kcat, Launch, Postgres, PubSub, Record, Service, scratch_dir};
 pub use signal_tests::launch::{edge, migrate, worker};
-use signal_tests::ledger;
+use signal_tests::sister::Sister;
 
 use crate::window::Window;
 
@@ -22,9 +21,9 @@ pub struct Platform {
     pub worker: Service,
 }
 
-/// The half that needs neither Kafka nor Postgres: an edge with a Redis and an issuer.
+/// The half that needs neither Kafka nor Postgres: an edge with a backplane and an issuer.
 pub struct Backplane {
-    pub redis: Redis,
+    pub pubsub: PubSub,
     pub issuer: Issuer,
     pub edge: Service,
 }
@@ -35,10 +34,10 @@ impl Backplane {
     }
 
     pub async fn with(configure: impl FnOnce(Launch) -> Launch) -> Backplane {
-        let (redis, issuer) = tokio::join!(Redis::launch(), Issuer::launch());
-        let edge = configure(edge(&redis, &issuer)).spawn();
+        let (pubsub, issuer) = tokio::join!(PubSub::launch(), Issuer::launch());
+        let edge = configure(edge(&pubsub, &issuer)).spawn();
         edge.wait_ready(SOON).await;
-        Backplane { redis, issuer, edge }
+        Backplane { pubsub, issuer, edge }
     }
 
     /// A person's open window: an authenticated client.
@@ -46,17 +45,15 @@ impl Backplane {
         Window::open(self.edge.http_addr(), &self.issuer.token(user)).await
     }
 
-    /// Publishes like a sister service, which has a Redis client and nothing of Signal's.
+    /// Publishes like a sister service, which has a client for the backplane and nothing of Signal's.
     pub async fn publish(&self, channel: &str, payload: &[u8]) {
-        publish(&self.redis, &[(channel.to_owned(), payload.to_vec())]).await;
+        publish(&self.pubsub, &[(channel.to_owned(), payload.to_vec())]).await;
     }
 }
 
-pub async fn publish(redis: &Redis, messages: &[(String, Vec<u8>)]) {
-    let mut connection = ledger::backplane(&redis.url()).await.unwrap();
-    for (channel, payload) in messages {
-        let _receivers: usize = connection.publish(channel, payload).await.unwrap();
-    }
+pub async fn publish(pubsub: &PubSub, messages: &[(String, Vec<u8>)]) {
+    let sister = Sister::connect(&pubsub.url()).await.unwrap();
+    sister.publish_all(messages.iter().cloned()).await.unwrap();
 }
 
 /// The URL of a database in which nobody holds anything; a role that passes every check still does.
@@ -94,8 +91,8 @@ impl Platform {
             kafka.topic("SIGNAL_ACTIVITY_NOTIFICATION", 1),
         );
         kafka.create_topic(&dead_letters_of(&topic), 2).await;
-        let Backplane { redis, issuer, .. } = &backplane;
-        let worker = worker(database.url(), &kafka.brokers(), &topic, redis, issuer).env("SIGNAL_KAFKA_GROUP", &topic);
+        let Backplane { pubsub, issuer, .. } = &backplane;
+        let worker = worker(database.url(), &kafka.brokers(), &topic, pubsub, issuer).env("SIGNAL_KAFKA_GROUP", &topic);
         let worker = configure(worker).spawn();
         worker.wait_ready(SOON).await;
         Platform { postgres, database, kafka, topic, backplane, worker }
@@ -123,7 +120,7 @@ impl Platform {
     }
 
     /// Produces one more event, to exactly these people, and waits until each of their windows
-    /// has it. Kafka, worker, Redis and edge keep the order of a partition, so whatever an
+    /// has it. Kafka, worker, backplane and edge keep the order of a partition, so whatever an
     /// earlier record sent to a window is there by then, and what is not will never come.
     pub async fn fence(&self, id: &str, windows: &[&Window]) {
         let users: Vec<&str> = windows.iter().map(|window| window.user()).collect();

@@ -1,7 +1,7 @@
 //! What a process needs may be away when it starts: it says so, and goes on when it is there.
 
 use serde_json::{Value, json};
-use signal_harness::{Issuer, Kafka, Kcat, Postgres, Record, Redis, Service, eventually, require};
+use signal_harness::{Issuer, Kafka, Kcat, Postgres, PubSub, Record, Service, eventually, require};
 
 use crate::{
     platform::{Backplane, SOON, edge, enrol, migrate, payment, publish, worker},
@@ -32,46 +32,46 @@ async fn says_that_it_lacks(service: &Service, component: &str) {
     .await;
 }
 
-async fn pushes_arrive(redis: &Redis, window: &Window) {
+async fn pushes_arrive(pubsub: &PubSub, window: &Window) {
     let envelope = json!({ "serverId": "emitter", "type": "user", "target": window.user(), "event": "hello" });
-    publish(redis, &[(format!("ws:user:{}", window.user()), envelope.to_string().into_bytes())]).await;
+    publish(pubsub, &[(format!("ws:user:{}", window.user()), envelope.to_string().into_bytes())]).await;
     window.wait_for("hello", 1).await;
 }
 
 #[tokio::test]
-async fn an_edge_that_started_without_redis_recovers_by_itself() {
-    require!(Redis);
-    let (redis, issuer) = (Redis::reserved(), Issuer::launch().await);
-    let edge = edge(&redis, &issuer).spawn();
+async fn an_edge_that_started_without_a_backplane_recovers_by_itself() {
+    require!(PubSub);
+    let (pubsub, issuer) = (PubSub::reserved(), Issuer::launch().await);
+    let edge = edge(&pubsub, &issuer).spawn();
     says_that_it_lacks(&edge, "backplane").await;
 
-    redis.start().await;
+    pubsub.start().await;
     edge.wait_ready(SOON).await;
     let window = Window::open(edge.http_addr(), &issuer.token("an")).await;
-    pushes_arrive(&redis, &window).await;
+    pushes_arrive(&pubsub, &window).await;
 }
 
 #[tokio::test]
 async fn an_edge_that_started_without_the_key_set_recovers_by_itself() {
-    require!(Redis);
-    let (redis, issuer) = (Redis::launch().await, Issuer::reserved());
-    let edge = edge(&redis, &issuer).spawn();
+    require!(PubSub);
+    let (pubsub, issuer) = (PubSub::launch().await, Issuer::reserved());
+    let edge = edge(&pubsub, &issuer).spawn();
     says_that_it_lacks(&edge, "issuer").await;
 
     issuer.start().await;
     edge.wait_ready(SOON).await;
     let window = Window::open(edge.http_addr(), &issuer.token("an")).await;
-    pushes_arrive(&redis, &window).await;
+    pushes_arrive(&pubsub, &window).await;
 }
 
 #[tokio::test]
 async fn a_worker_that_started_without_kafka_recovers_by_itself() {
-    require!(Postgres, Redis, Kafka, Kcat);
-    let (redis, issuer) = tokio::join!(Redis::launch(), Issuer::launch());
+    require!(Postgres, PubSub, Kafka, Kcat);
+    let (pubsub, issuer) = tokio::join!(PubSub::launch(), Issuer::launch());
     let postgres = Postgres::shared().await;
     let database = postgres.database_with("core", async |url| migrate(&url).await).await;
     let kafka = Kafka::reserved();
-    let worker = worker(database.url(), &kafka.brokers(), "events", &redis, &issuer).spawn();
+    let worker = worker(database.url(), &kafka.brokers(), "events", &pubsub, &issuer).spawn();
     says_that_it_lacks(&worker, "kafka").await;
 
     kafka.start().await;
@@ -84,14 +84,14 @@ async fn a_worker_that_started_without_kafka_recovers_by_itself() {
 
 #[tokio::test]
 async fn a_worker_that_started_without_postgres_recovers_by_itself() {
-    require!(Postgres, Redis, Kafka, Kcat);
-    let (redis, issuer) = tokio::join!(Redis::launch(), Issuer::launch());
+    require!(Postgres, PubSub, Kafka, Kcat);
+    let (pubsub, issuer) = tokio::join!(PubSub::launch(), Issuer::launch());
     let (postgres, kafka) = tokio::join!(Postgres::launch(), Kafka::shared());
     let database = postgres.database_with("core", async |url| migrate(&url).await).await;
     postgres.stop().await;
     let topic = kafka.topic("without-postgres", 1).await;
     let worker =
-        worker(database.url(), &kafka.brokers(), &topic, &redis, &issuer).env("SIGNAL_KAFKA_GROUP", &topic).spawn();
+        worker(database.url(), &kafka.brokers(), &topic, &pubsub, &issuer).env("SIGNAL_KAFKA_GROUP", &topic).spawn();
     says_that_it_lacks(&worker, "database").await;
 
     // What arrives meanwhile is not lost.
@@ -103,27 +103,27 @@ async fn a_worker_that_started_without_postgres_recovers_by_itself() {
 }
 
 #[tokio::test]
-async fn a_redis_that_was_away_costs_nobody_the_connection() {
-    require!(Redis);
+async fn a_backplane_that_was_away_costs_nobody_the_connection() {
+    require!(PubSub);
     let backplane = Backplane::up().await;
     let windows = [backplane.window("an").await, backplane.window("binh").await];
 
-    backplane.redis.restart().await;
+    backplane.pubsub.restart().await;
     for window in &windows {
         // Pushes may have been missed, and each client is told so.
         window.wait_for("resync", 1).await;
     }
     backplane.edge.wait_ready(SOON).await;
     for window in &windows {
-        pushes_arrive(&backplane.redis, window).await;
+        pushes_arrive(&backplane.pubsub, window).await;
     }
 }
 
 #[tokio::test]
 async fn a_worker_that_is_killed_again_and_again_loses_and_doubles_nothing() {
     const EVENTS: usize = 600;
-    require!(Postgres, Redis, Kafka, Kcat);
-    let (redis, issuer) = tokio::join!(Redis::launch(), Issuer::launch());
+    require!(Postgres, PubSub, Kafka, Kcat);
+    let (pubsub, issuer) = tokio::join!(PubSub::launch(), Issuer::launch());
     let (postgres, kafka) = tokio::join!(Postgres::shared(), Kafka::shared());
     let database = postgres.database_with("core", async |url| migrate(&url).await).await;
     let topic = kafka.topic("killed", 3).await;
@@ -139,7 +139,7 @@ async fn a_worker_that_is_killed_again_and_again_loses_and_doubles_nothing() {
     };
     // Small batches, so that each kill falls between the first and the last of them.
     let launch = || {
-        worker(database.url(), &kafka.brokers(), &topic, &redis, &issuer)
+        worker(database.url(), &kafka.brokers(), &topic, &pubsub, &issuer)
             .env("SIGNAL_KAFKA_GROUP", &topic)
             .env("SIGNAL_BATCH_SIZE", "10")
             // A killed member holds its partitions until its session has timed out.

@@ -11,8 +11,8 @@ use std::{
 use reqwest::Method;
 use serde_json::{Value, json};
 use signal_client::{Session, session::RawFrame};
-use signal_harness::{Algorithm, Issuer, Launch, Redis, Service, eventually, require};
-use signal_tests::{ledger, operator::Operator, stalled};
+use signal_harness::{Algorithm, Issuer, Launch, PubSub, Service, eventually, require};
+use signal_tests::{ledger, operator::Operator, sister::Sister, stalled};
 use signal_wire::protocol::Protocol::{V1, V2};
 
 use self::attempts::{greet, hear, say, say_in_vain, session, upgrade};
@@ -69,7 +69,7 @@ async fn up(configure: impl FnOnce(Launch) -> Launch) -> Backplane {
 
 #[tokio::test]
 async fn requests_to_the_management_api() {
-    require!(Redis);
+    require!(PubSub);
     let database = policies();
     migrate(&database).await;
     let Backplane { edge, issuer, .. } = &up(|edge| edge.env("SIGNAL_DATABASE_URL", &database)).await;
@@ -101,7 +101,7 @@ async fn requests_to_the_management_api() {
 
 #[tokio::test]
 async fn requests_to_an_edge_without_a_database() {
-    require!(Redis);
+    require!(PubSub);
     let Backplane { edge, issuer, .. } = &up(|edge| edge).await;
     let operator = Operator::new(edge.http_addr(), Some(Operator::token(issuer)));
     let answer = "503 Permissions cannot be checked: no database is configured";
@@ -113,7 +113,7 @@ async fn requests_to_an_edge_without_a_database() {
 
 #[tokio::test]
 async fn connections() {
-    require!(Redis);
+    require!(PubSub);
     let one =
         |edge: Launch| edge.env("SIGNAL_MAX_CONNECTIONS", "1").env("SIGNAL_ALLOWED_ORIGINS", "https://shop.example");
     let Backplane { edge, .. } = &up(one).await;
@@ -135,7 +135,7 @@ async fn connections() {
 
 #[tokio::test]
 async fn handshakes() {
-    require!(Redis);
+    require!(PubSub);
     let hasty = |edge: Launch| edge.env("SIGNAL_AUTHENTICATION_TIMEOUT", "1s");
     let Backplane { edge, issuer, .. } = &up(hasty).await;
     let authenticate =
@@ -158,7 +158,7 @@ async fn handshakes() {
 
 #[tokio::test]
 async fn messages_that_end_no_session() {
-    require!(Redis);
+    require!(PubSub);
     let Backplane { edge, issuer, .. } = &up(|edge| edge.env("SIGNAL_JOINABLE_ROOMS", "r/*")).await;
     let mut an = session(edge, &issuer.token("an"), V1).await;
     let join = |rooms: Vec<String>| json!({ "rooms": rooms });
@@ -202,14 +202,14 @@ async fn messages_that_end_no_session() {
 
 #[tokio::test]
 async fn sessions_that_are_ended() {
-    require!(Redis);
+    require!(PubSub);
     let strict = |edge: Launch| {
         edge.env("SIGNAL_MESSAGE_RATE", "2")
             .env("SIGNAL_OUTBOUND_LIMIT", "64KiB")
             .env("SIGNAL_DATABASE_URL", policies())
     };
     let backplane = up(strict).await;
-    let Backplane { edge, issuer, redis } = &backplane;
+    let Backplane { edge, issuer, pubsub } = &backplane;
     let (an, operator) = (issuer.token("an"), Operator::new(edge.http_addr(), Some(Operator::token(issuer))));
 
     let expired = async { hear(&mut session(edge, &about_to_expire(issuer), V2).await).await };
@@ -233,11 +233,10 @@ async fn sessions_that_are_ended() {
     row(edge, "an operator's word", "4007 Disconnected by operator", closes("4007"), unwanted).await;
     let slow = async {
         let mut session = stalled::open(edge.http_addr(), std::slice::from_ref(&an)).await.unwrap().remove(0);
-        let mut connection = ledger::backplane(&redis.url()).await.unwrap();
+        let sister = Sister::connect(&pubsub.url()).await.unwrap();
         let padding = "x".repeat(32 * 1024);
         while edge.metrics().await.sum("signal_edge_closes_total", &[("code", "4008")]) == 0.0 {
-            let publish = redis::cmd("PUBLISH").arg("ws:broadcast").arg(ledger::envelope(0, &padding)).clone();
-            publish.exec_async(&mut connection).await.unwrap();
+            sister.publish("ws:broadcast", ledger::envelope(0, &padding)).await.unwrap();
         }
         hear(&mut session).await
     };
@@ -246,7 +245,7 @@ async fn sessions_that_are_ended() {
 
 #[tokio::test]
 async fn silence() {
-    require!(Redis);
+    require!(PubSub);
     let watchful = |edge: Launch| edge.env("SIGNAL_HEARTBEAT_INTERVAL", "100ms").env("SIGNAL_HEARTBEAT_TIMEOUT", "1s");
     let Backplane { edge, issuer, .. } = &up(watchful).await;
     let silent = async { hear(&mut session(edge, &issuer.token("an"), V2).await).await };

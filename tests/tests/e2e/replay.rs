@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use signal_harness::{Kafka, Kcat, Launch, Postgres, Redis, Service, eventually, require};
+use signal_harness::{Kafka, Kcat, Launch, Postgres, PubSub, Service, eventually, require};
+use signal_tests::launch;
 
 use crate::{
     platform::{Platform, SOON, payment},
@@ -106,7 +107,7 @@ async fn produce(platform: &Platform, events: &[String]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_whole_topic_twice_beside_the_worker_adds_no_row_and_reaches_no_window() {
-    require!(Postgres, Redis, Kafka, Kcat);
+    require!(Postgres, PubSub, Kafka, Kcat);
     let (platform, [an, binh, chi]) = scene().await;
     let (_, rebalances) = group(&platform).await;
     // Two replays of the whole topic at once, while it is being written and consumed.
@@ -140,7 +141,7 @@ async fn the_whole_topic_twice_beside_the_worker_adds_no_row_and_reaches_no_wind
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_lost_comes_back_as_old_as_it_is_and_only_push_tells_of_it() {
-    require!(Postgres, Redis, Kafka, Kcat);
+    require!(Postgres, PubSub, Kafka, Kcat);
     let (platform, [an, binh, chi]) = scene().await;
     let all = [&an, &binh, &chi];
     let (_, rebalances) = group(&platform).await;
@@ -169,8 +170,8 @@ async fn what_was_lost_comes_back_as_old_as_it_is_and_only_push_tells_of_it() {
     assert_eq!((silent.len(), times(&silent, 1)), (OF_MER_2, OF_MER_2), "nobody hears of it without --push");
 
     delete("merchant_id = 'mer-2' and recipient_id = 'chi'").await;
-    let redis = platform.backplane.redis.url();
-    let summary = run(replay(&platform, &["--from", "beginning", "--push"]).env("SIGNAL_REDIS_URL", redis)).await;
+    let pushing = replay(&platform, &["--from", "beginning", "--push"]);
+    let summary = run(launch::on(pushing, &platform.backplane.pubsub)).await;
     assert_eq!((counts(&summary)[2], summary["pushed"].as_u64()), (lost, Some(lost)));
     platform.fence("fence_3", &all).await;
     for (window, once, again) in [(&an, EVENTS - OF_MER_2, 0), (&binh, EVENTS, 0), (&chi, 0, OF_MER_2)] {

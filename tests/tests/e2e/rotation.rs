@@ -14,7 +14,8 @@ use signal_harness::{
 use signal_tests::{
     balancer::Balancer,
     healing::{Ended, Person, Population},
-    ledger::{self, Ledger},
+    ledger::Ledger,
+    sister::Sister,
 };
 use tokio::time::{interval, timeout};
 
@@ -99,12 +100,12 @@ async fn every_secret_is_rotated_and_no_client_is_dropped() {
     let pins_of_old = published(&fleet.edges[0]).await.to_string();
     let early = people(&fleet, &ledger, &pins_of_old).await;
     let traffic = tokio::spawn({
-        let (ledger, mut backplane) = (ledger.clone(), ledger::backplane(&fleet.ground.redis.url()).await.unwrap());
+        let (ledger, sister) = (ledger.clone(), Sister::connect(&fleet.ground.redis.url()).await.unwrap());
         async move {
             let mut ticks = interval(Duration::from_millis(100));
             loop {
                 ticks.tick().await;
-                ledger.publish(&mut backplane).await.unwrap();
+                ledger.publish(&sister).await.unwrap();
             }
         }
     });
@@ -163,7 +164,7 @@ async fn every_secret_is_rotated_and_no_client_is_dropped() {
     secrets.redis = ("signal", "second-redis");
     fleet.roll(&secrets).await;
     fleet.ground.redis.command(&["ACL", "SETUSER", "signal", "<first-redis"]).await.unwrap();
-    assert!(ledger::backplane(&old_redis).await.is_err());
+    assert!(Sister::connect(&old_redis).await.is_err());
 
     // Kafka: another user.
     fleet.ground.kafka.set_user("rotation-b", "second-kafka").await;

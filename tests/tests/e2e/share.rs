@@ -1,7 +1,7 @@
 //! Of traffic to single people an edge reads what is for its own, and no more: else a fleet would end where one edge does.
 
 use signal_harness::{Issuer, Redis, Service, eventually, require};
-use signal_tests::{ledger, tap::Tap};
+use signal_tests::{ledger, sister::Sister, tap::Tap};
 
 use crate::{
     crowd::{Crowd, tokens},
@@ -93,11 +93,11 @@ async fn envelopes_read(edge: &Service) -> u64 {
 /// To each client by its user, by its id and by its notification room in turn; how many messages that were, and how
 /// many bytes Redis sends to somebody who hears all of their channels.
 async fn publish(redis: &Redis, fleet: &[(Tap, Service, Crowd)]) -> (u64, u64) {
-    let mut backplane = ledger::backplane(&redis.url()).await.unwrap();
+    let sister = Sister::connect(&redis.url()).await.unwrap();
     let padding = "x".repeat(PADDING);
     let (mut messages, mut bytes) = (0, 0);
     for round in 0..ROUNDS {
-        let mut pipeline = redis::pipe();
+        let mut batch = Vec::new();
         for (_, _, crowd) in fleet {
             for member in &crowd.members {
                 let room = format!("signal/notification/{}", member.user);
@@ -111,18 +111,12 @@ async fn publish(redis: &Redis, fleet: &[(Tap, Service, Crowd)]) -> (u64, u64) {
                     );
                     let channel = format!("ws:{kind}:{target}");
                     messages += 1;
-                    bytes += published_bytes(&channel, &envelope);
-                    pipeline.publish(channel, envelope).ignore();
+                    bytes += ledger::published_bytes(&channel, &envelope);
+                    batch.push((channel, envelope));
                 }
             }
         }
-        pipeline.exec_async(&mut backplane).await.unwrap();
+        sister.publish_all(batch).await.unwrap();
     }
     (messages, bytes)
-}
-
-/// `*3 $7 message $n channel $m payload`, as RESP writes it.
-fn published_bytes(channel: &str, payload: &str) -> u64 {
-    let bulk = |text: &str| (1 + text.len().to_string().len() + 2 + text.len() + 2) as u64;
-    4 + bulk("message") + bulk(channel) + bulk(payload)
 }

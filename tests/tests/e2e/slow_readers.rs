@@ -1,9 +1,10 @@
 //! Clients that stop reading are sent away, and nobody else notices.
 
 use futures_util::future::join_all;
-use signal_harness::{Redis, eventually, require};
+use signal_harness::{PubSub, eventually, require};
 use signal_tests::{
     ledger,
+    sister::Sister,
     stalled::{self, how_it_ended},
 };
 
@@ -23,7 +24,7 @@ const MOST_MESSAGES: u64 = 1000;
 
 struct Scene {
     backplane: Backplane,
-    connection: redis::aio::MultiplexedConnection,
+    sister: Sister,
     readers: Crowd,
     sent: u64,
 }
@@ -32,7 +33,7 @@ impl Scene {
     /// Publishes one message to everybody and waits until each of those who read has it.
     async fn broadcast(&mut self, padding: usize) {
         let envelope = ledger::envelope(self.sent, &"x".repeat(padding));
-        redis::cmd("PUBLISH").arg("ws:broadcast").arg(envelope).exec_async(&mut self.connection).await.unwrap();
+        self.sister.publish("ws:broadcast", envelope).await.unwrap();
         self.sent += 1;
         let sent = self.sent as usize;
         self.readers.all("whoever reads has the message", |heard| heard.numbers.len() == sent).await;
@@ -45,7 +46,7 @@ impl Scene {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_clients_that_stop_reading_are_closed_and_leave_nothing_behind() {
-    require!(Redis);
+    require!(PubSub);
     let _turn = alone().await;
     let backplane = Backplane::with(|edge| {
         edge.env("SIGNAL_OUTBOUND_LIMIT", format!("{OUTBOUND_LIMIT_KIB}KiB")).env("SIGNAL_HEARTBEAT_TIMEOUT", "3600s")
@@ -53,8 +54,8 @@ async fn a_thousand_clients_that_stop_reading_are_closed_and_leave_nothing_behin
     .await;
     let addr = backplane.edge.http_addr();
     let readers = Crowd::connect(addr, &tokens(&backplane.issuer, "reader", READERS)).await;
-    let connection = ledger::backplane(&backplane.redis.url()).await.unwrap();
-    let mut scene = Scene { backplane, connection, readers, sent: 0 };
+    let sister = Sister::connect(&backplane.pubsub.url()).await.unwrap();
+    let mut scene = Scene { backplane, sister, readers, sent: 0 };
     for _ in 0..3 {
         scene.broadcast(PADDING).await;
     }

@@ -1,7 +1,7 @@
 //! A socket that has not authenticated never gets anything but `error`.
 
 use serde_json::json;
-use signal_harness::{Redis, require};
+use signal_harness::{PubSub, require};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 
 #[tokio::test]
 async fn a_socket_without_authentication_gets_nothing_but_errors() {
-    require!(Redis);
+    require!(PubSub);
     let backplane = Backplane::up().await;
     let member = backplane.window("an").await;
     let mut stranger = Raw::connect(backplane.edge.http_addr()).await;
@@ -36,7 +36,7 @@ async fn a_socket_without_authentication_gets_nothing_but_errors() {
         envelope("user", Some("an")),
         envelope("broadcast", None),
     ];
-    publish(&backplane.redis, &messages).await;
+    publish(&backplane.pubsub, &messages).await;
     member.wait_for("secret", messages.len()).await;
 
     // Frames leave in order: whatever was sent to the stranger comes before this answer.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use signal_harness::{Kafka, Kcat, Postgres, Record, Redis, eventually, require};
+use signal_harness::{Kafka, Kcat, Postgres, PubSub, Record, eventually, require};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -63,7 +63,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_traced_message_is_followed_to_the_socket() {
-    require!(Redis);
+    require!(PubSub);
     let collector = Collector::launch().await;
     let endpoint = collector.endpoint.clone();
     let platform = Backplane::with(|edge| edge.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)).await;
@@ -82,7 +82,7 @@ async fn a_traced_message_is_followed_to_the_socket() {
 
 #[tokio::test]
 async fn a_traced_record_is_followed_through_the_worker_to_the_socket() {
-    require!(Postgres, Redis, Kafka, Kcat);
+    require!(Postgres, PubSub, Kafka, Kcat);
     let (at_edge, at_worker) = tokio::join!(Collector::launch(), Collector::launch());
     let backplane = Backplane::with(|edge| edge.env("OTEL_EXPORTER_OTLP_ENDPOINT", &at_edge.endpoint)).await;
     let platform =

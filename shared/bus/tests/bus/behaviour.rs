@@ -7,12 +7,12 @@ use tokio::time::timeout;
 
 use crate::{
     listener::{Listener, SOON, heard, publication, say},
-    server::{Broker, on_each},
+    server::{Backplane, on_each},
 };
 
 on_each!(a_server_behaves);
 
-async fn a_server_behaves<B: Broker>() {
+async fn a_server_behaves<B: Backplane>() {
     let server = B::launch().await;
     behaves(&*server.bus(Mode::Exact)).await;
 }
@@ -66,7 +66,7 @@ pub(crate) async fn behaves(bus: &dyn Bus) {
 }
 
 /// `server` is all that `bus` has. It is there again afterwards.
-pub(crate) async fn comes_back(bus: &dyn Bus, server: &impl Broker) {
+pub(crate) async fn comes_back(bus: &dyn Bus, server: &impl Backplane) {
     let mut listener = Listener::open(bus).await;
     // More than fit in one command.
     let names: Vec<String> = (0..2500).map(|n| format!("c{n}")).collect();

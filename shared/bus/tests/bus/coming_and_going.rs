@@ -7,12 +7,12 @@ use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
     listener::{Listener, SOON, heard, publication, say},
-    server::{Broker, on_each},
+    server::{Backplane, on_each},
 };
 
 on_each!(many_acquire_at_once, what_is_said_while_a_channel_is_held_is_heard, with_patterns_too);
 
-async fn many_acquire_at_once<B: Broker>() {
+async fn many_acquire_at_once<B: Backplane>() {
     let server = B::launch().await;
     let bus = &*server.bus(Mode::Exact);
     let mut listener = Listener::open(bus).await;
@@ -37,7 +37,7 @@ async fn many_acquire_at_once<B: Broker>() {
 
 /// Each of many tasks holds a channel of its own and one that comes and goes with the others' turns, and hears what is
 /// said on both while it holds them.
-async fn come_and_go<B: Broker>(mode: Mode) {
+async fn come_and_go<B: Backplane>(mode: Mode) {
     const TASKS: usize = 20;
     const TURNS: usize = 50;
     let server = B::launch().await;
@@ -76,10 +76,10 @@ async fn come_and_go<B: Broker>(mode: Mode) {
     assert_eq!(subscribed, ["end"]);
 }
 
-async fn what_is_said_while_a_channel_is_held_is_heard<B: Broker>() {
+async fn what_is_said_while_a_channel_is_held_is_heard<B: Backplane>() {
     come_and_go::<B>(Mode::Exact).await;
 }
 
-async fn with_patterns_too<B: Broker>() {
+async fn with_patterns_too<B: Backplane>() {
     come_and_go::<B>(Mode::Pattern).await;
 }

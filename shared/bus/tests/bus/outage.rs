@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, time::timeout};
 use crate::{
     behaviour::comes_back,
     listener::{AT_LAST, Listener, SOON, heard, publication, say},
-    server::{Broker, on_each},
+    server::{Backplane, on_each},
 };
 
 on_each!(
@@ -21,7 +21,7 @@ on_each!(
     a_server_that_is_missing_at_the_start_is_waited_for,
 );
 
-async fn a_server_that_comes_back_is_subscribed_to_again<B: Broker>() {
+async fn a_server_that_comes_back_is_subscribed_to_again<B: Backplane>() {
     let server = B::launch().await;
     comes_back(&*server.bus(Mode::Exact), &server).await;
 }
@@ -34,7 +34,7 @@ async fn turn_away(port: u16, callers: usize) {
     }
 }
 
-async fn a_crowd_does_not_wait_one_after_the_other<B: Broker>() {
+async fn a_crowd_does_not_wait_one_after_the_other<B: Backplane>() {
     // Takes connections and never says a word.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (scheme, _) =
@@ -45,7 +45,7 @@ async fn a_crowd_does_not_wait_one_after_the_other<B: Broker>() {
     assert!(refused.into_iter().all(|refused| refused));
 }
 
-async fn five_thousand_channels_are_back_soon<B: Broker>() {
+async fn five_thousand_channels_are_back_soon<B: Backplane>() {
     const CHANNELS: usize = 5000;
     let server = B::launch().await;
     let bus = server.bus(Mode::Exact);
@@ -71,7 +71,7 @@ async fn five_thousand_channels_are_back_soon<B: Broker>() {
     assert!(server.subscribed().await == expected, "each is subscribed to once");
 }
 
-async fn a_server_that_hangs_is_noticed<B: Broker>() {
+async fn a_server_that_hangs_is_noticed<B: Backplane>() {
     let server = B::launch().await;
     let bus = server.bus(Mode::Exact);
     let mut listener = Listener::open(&*bus).await;
@@ -82,7 +82,7 @@ async fn a_server_that_hangs_is_noticed<B: Broker>() {
     listener.restored().await;
 }
 
-async fn a_server_that_is_missing_at_the_start_is_waited_for<B: Broker>() {
+async fn a_server_that_is_missing_at_the_start_is_waited_for<B: Backplane>() {
     let server = B::reserved();
     let bus = &*server.bus(Mode::Exact);
     let mut listener = Listener::begin(bus);

@@ -4,12 +4,12 @@ use signal_bus::Mode;
 
 use crate::{
     listener::{Listener, heard, say},
-    server::{Broker, on_each},
+    server::{Backplane, on_each},
 };
 
 on_each!(patterns_hear_everybodys_channels, other_channels_are_held_one_by_one);
 
-async fn patterns_hear_everybodys_channels<B: Broker>() {
+async fn patterns_hear_everybodys_channels<B: Backplane>() {
     let server = B::launch().await;
     let bus = &*server.bus(Mode::Pattern);
     let mut listener = Listener::open(bus).await;
@@ -28,7 +28,7 @@ async fn patterns_hear_everybodys_channels<B: Broker>() {
     }
 }
 
-async fn other_channels_are_held_one_by_one<B: Broker>() {
+async fn other_channels_are_held_one_by_one<B: Backplane>() {
     let server = B::launch().await;
     let bus = &*server.bus(Mode::Pattern);
     let mut listener = Listener::open(bus).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use signal_bus::{Bus, Mode, nats::NatsBus, redis::RedisBus};
 use signal_harness::{Nats, Redis, Server};
 
-pub(crate) trait Broker: Server + Sized {
+pub(crate) trait Backplane: Server + Sized {
     async fn launch() -> Self;
     fn reserved() -> Self;
     fn port(&self) -> u16;
@@ -31,9 +31,9 @@ pub(crate) trait Broker: Server + Sized {
     }
 }
 
-macro_rules! broker {
+macro_rules! backplane {
     ($server:ident, $bus:ident, $this:ident => $subscribed:expr) => {
-        impl Broker for $server {
+        impl Backplane for $server {
             async fn launch() -> Self {
                 $server::launch().await
             }
@@ -78,7 +78,7 @@ macro_rules! broker {
     };
 }
 
-broker!(Redis, RedisBus, redis => {
+backplane!(Redis, RedisBus, redis => {
     let channels = redis.command(&["PUBSUB", "CHANNELS"]).await.unwrap();
     let asked: Vec<&str> = ["PUBSUB", "NUMSUB"].into_iter().chain(channels.iter().map(String::as_str)).collect();
     let counted = redis.command(&asked).await.unwrap();
@@ -88,7 +88,7 @@ broker!(Redis, RedisBus, redis => {
     subscribed
 });
 
-broker!(Nats, NatsBus, nats => {
+backplane!(Nats, NatsBus, nats => {
     let mut subjects = nats.subjects().await.unwrap();
     subjects.retain(|subject| !subject.contains('*'));
     // Names in these tests have nothing in them that is encoded.

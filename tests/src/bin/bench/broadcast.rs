@@ -28,17 +28,17 @@ struct Audience {
 }
 
 impl Audience {
-    async fn gather(clients: usize, protocol: Protocol) -> anyhow::Result<Self> {
-        let scene = Scene::up().await?;
-        let crowd = Crowd::connect(scene.edge.http_addr(), &scene.tokens(clients), protocol).await?;
+    async fn gather(options: &Options, protocol: Protocol) -> anyhow::Result<Self> {
+        let scene = Scene::up(options.backplane).await?;
+        let crowd = Crowd::connect(scene.edge.http_addr(), &scene.tokens(options.clients), protocol).await?;
         Ok(Self { scene, crowd })
     }
 }
 
 pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
-    let v1 = Audience::gather(options.clients, Protocol::V1).await?;
-    let v2 = Audience::gather(options.clients, Protocol::V2).await?;
-    // Once for the caches, the allocator and Redis' buffers.
+    let v1 = Audience::gather(options, Protocol::V1).await?;
+    let v2 = Audience::gather(options, Protocol::V2).await?;
+    // Once for the caches, the allocator and the backplane's buffers.
     let warm_up = options.rounds / 10 + 1;
     broadcasts(&v1, warm_up, 1).await?;
     broadcasts(&v2, warm_up, 1).await?;
@@ -146,7 +146,7 @@ async fn pushes(audience: &Audience) -> anyhow::Result<Cost> {
     cost(scene, before, PUSHES)
 }
 
-fn cost(scene: &Scene, before: crate::cpu::Cpu, messages: usize) -> anyhow::Result<Cost> {
+fn cost(scene: &Scene, before: signal_tests::cpu::Cpu, messages: usize) -> anyhow::Result<Cost> {
     let spent = scene.cpu()? - before;
     Ok(Cost { total_us: spent.total_us() / messages as f64, user_us: spent.user_us() / messages as f64 })
 }

@@ -19,7 +19,7 @@ const SAMPLES: usize = 300;
 
 pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     progress(&format!("{EDGES} edges of {} clients", options.clients));
-    let scene = Scene::up().await?;
+    let scene = Scene::up(options.backplane).await?;
     let (second, third) = (scene.another(|edge| edge).await, scene.another(|edge| edge).await);
     let tokens = scene.tokens(EDGES * options.clients);
     let mut tokens = tokens.chunks(options.clients);

@@ -19,7 +19,7 @@ const BACK: Duration = Duration::from_secs(60);
 
 pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     progress(&format!("{} clients of an edge that stops", options.draining));
-    let scene = Scene::up().await?;
+    let scene = Scene::up(options.backplane).await?;
     let first = scene.another(|edge| edge.env("SIGNAL_LOG", "info")).await;
     let (balancer, ledger) = (Balancer::default(), Ledger::default());
     balancer.add(first.http_addr());

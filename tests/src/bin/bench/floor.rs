@@ -16,7 +16,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use signal_harness::{Process, Signal};
 
-use crate::{cpu::Cpu, report};
+use signal_tests::cpu::Cpu;
+
+use crate::report;
 
 const PADDING: usize = 256;
 const DEADLINE: Duration = Duration::from_secs(120);

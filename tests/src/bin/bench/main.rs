@@ -1,13 +1,13 @@
 //! What Signal's edge and worker cost, beside the least that they could cost, in one run. See `docs/benchmarks.md`.
 
 mod broadcast;
-mod cpu;
 mod crowd;
 mod disconnect;
 mod drain;
 mod floor;
 mod management;
 mod pipeline;
+mod pushes;
 mod report;
 mod scene;
 mod slow_readers;
@@ -52,6 +52,9 @@ pub(crate) struct Options {
     /// What to measure, separated by commas; everything unless told.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Topic>,
+    /// What edges and the publisher meet on. The worker's figures are on Redis, unless SIGNAL_TEST_BACKPLANE says nats.
+    #[arg(long, value_enum, default_value = "redis")]
+    backplane: scene::Backplane,
     /// Prints JSON instead of the table.
     #[arg(long)]
     json: bool,
@@ -71,6 +74,8 @@ enum Topic {
     Drain,
     /// What clients that stop reading do to others.
     SlowReaders,
+    /// Pushes to single people and memory, on Redis and on NATS.
+    Pushes,
     /// Rows of a worker, beside a bare loop; records on their way to windows; a worker's memory.
     Pipeline,
 }
@@ -139,6 +144,9 @@ async fn measure(options: &Options) -> anyhow::Result<Report> {
     if options.wants(Topic::Drain) {
         drain::measure(options, &mut report).await?;
     }
+    if options.wants(Topic::Pushes) {
+        pushes::measure(options, &mut report).await?;
+    }
     if options.wants(Topic::Pipeline) {
         pipeline::measure(options, &mut report).await?;
     }
@@ -146,7 +154,7 @@ async fn measure(options: &Options) -> anyhow::Result<Report> {
 }
 
 async fn memory(options: &Options, report: &mut Report) -> anyhow::Result<()> {
-    let scene = scene::Scene::up().await?;
+    let scene = scene::Scene::up(options.backplane).await?;
     let empty = scene.edge.rss_kib() as f64;
     report.add(Figure::new("edge_memory_mib", "memory of an empty edge, MiB").one(empty / 1024.0).bounds(20.0, 10.0));
 

@@ -26,7 +26,7 @@ const BETWEEN_REQUESTS: Duration = Duration::from_millis(5);
 const IN_FLIGHT: usize = 100;
 
 pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
-    let scene = Scene::up().await?;
+    let scene = Scene::up(options.backplane).await?;
     let second = scene.another(|edge| edge).await;
     let tokens = scene.tokens(2 * options.clients);
     let (here, there) = tokens.split_at(options.clients);

@@ -1,39 +1,58 @@
-//! The edge under measurement, with its own Redis and issuer.
+//! The edge under measurement, with its own backplane and issuer.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
-use redis::aio::MultiplexedConnection;
-use signal_harness::{Issuer, Launch, Redis, Server, Service, eventually, scratch_dir};
-use signal_tests::operator::Operator;
+use signal_harness::{Issuer, Launch, Nats, PubSub, Redis, Server, Service, eventually, scratch_dir};
+use signal_tests::{cpu::Cpu, launch::on, operator::Operator, sister::Sister};
 
-use crate::{cpu::Cpu, crowd::Crowd};
+use crate::crowd::Crowd;
 
 const START: Duration = Duration::from_secs(30);
 /// Memory that moves by less between two looks has settled.
 const SETTLED_KIB: f64 = 64.0;
 const PADDING: usize = 256;
 
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Backplane {
+    Redis,
+    Nats,
+}
+
+impl Backplane {
+    async fn launch(self) -> anyhow::Result<PubSub> {
+        let available = match self {
+            Self::Redis => Redis::available(),
+            Self::Nats => Nats::available(),
+        };
+        available.map_err(anyhow::Error::msg)?;
+        Ok(match self {
+            Self::Redis => PubSub::Redis(Redis::launch().await),
+            Self::Nats => PubSub::Nats(Nats::launch().await),
+        })
+    }
+}
+
 pub(crate) struct Scene {
     pub(crate) edge: Service,
     pub(crate) issuer: Issuer,
-    pub(crate) redis: Redis,
-    publisher: MultiplexedConnection,
+    pub(crate) pubsub: PubSub,
+    sister: Sister,
 }
 
 impl Scene {
-    pub(crate) async fn up() -> anyhow::Result<Self> {
-        ensure!(Redis::available().is_ok(), "the bench needs redis-server on the PATH");
-        let (redis, issuer) = tokio::join!(Redis::launch(), Issuer::launch());
-        let edge = launch(&redis, &issuer).spawn();
+    pub(crate) async fn up(backplane: Backplane) -> anyhow::Result<Self> {
+        let (pubsub, issuer) = tokio::join!(backplane.launch(), Issuer::launch());
+        let pubsub = pubsub?;
+        let edge = launch(&pubsub, &issuer).spawn();
         edge.wait_ready(START).await;
-        let publisher = signal_tests::ledger::backplane(&redis.url()).await.context("no connection to Redis")?;
-        Ok(Self { edge, issuer, redis, publisher })
+        let sister = Sister::connect(&pubsub.url()).await.context("no connection to the backplane")?;
+        Ok(Self { edge, issuer, pubsub, sister })
     }
 
     /// One more edge beside the first.
     pub(crate) async fn another(&self, configure: impl FnOnce(Launch) -> Launch) -> Service {
-        let edge = configure(launch(&self.redis, &self.issuer)).spawn();
+        let edge = configure(launch(&self.pubsub, &self.issuer)).spawn();
         edge.wait_ready(START).await;
         edge
     }
@@ -90,7 +109,21 @@ impl Scene {
     pub(crate) async fn push_and_go(&self) -> anyhow::Result<()> {
         let user = user(0);
         let payload = payload(&format!(r#""type":"user","target":"{user}""#), micros(), PADDING);
-        redis::pipe().publish(format!("ws:user:{user}"), payload).exec_async(&mut self.publisher.clone()).await?;
+        self.sister.publish(&format!("ws:user:{user}"), payload).await
+    }
+
+    /// Publishes a message to each of the crowd, a hundred at once, and waits until all have theirs.
+    pub(crate) async fn push_to_each(&self, crowd: &Crowd) -> anyhow::Result<()> {
+        let users: Vec<_> = (0..crowd.len()).map(user).collect();
+        for users in users.chunks(100) {
+            let messages = users.iter().map(|user| {
+                let kind = format!(r#""type":"user","target":"{user}""#);
+                (format!("ws:user:{user}"), payload(&kind, micros(), PADDING))
+            });
+            crowd.expect(users.len());
+            self.sister.publish_all(messages).await?;
+            crowd.all_arrived().await?;
+        }
         Ok(())
     }
 
@@ -98,7 +131,7 @@ impl Scene {
     pub(crate) async fn broadcast_large(&self, crowd: &Crowd, padding: usize) -> anyhow::Result<()> {
         let payload = payload(r#""type":"broadcast""#, micros(), padding);
         crowd.expect(crowd.len());
-        redis::pipe().publish("ws:broadcast", payload).exec_async(&mut self.publisher.clone()).await?;
+        self.sister.publish("ws:broadcast", payload).await?;
         crowd.all_arrived().await
     }
 
@@ -110,21 +143,17 @@ impl Scene {
         burst: usize,
         audience: usize,
     ) -> anyhow::Result<()> {
-        let mut pipeline = redis::pipe();
-        for number in 0..burst {
-            pipeline.publish(channel, payload(kind, micros() + number as u64, PADDING)).ignore();
-        }
+        let messages = (0..burst).map(|number| (channel, payload(kind, micros() + number as u64, PADDING)));
         crowd.expect(burst * audience);
-        pipeline.exec_async(&mut self.publisher.clone()).await.context("Redis takes no messages")?;
+        self.sister.publish_all(messages).await.context("the backplane takes no messages")?;
         crowd.all_arrived().await
     }
 }
 
-fn launch(redis: &Redis, issuer: &Issuer) -> Launch {
+fn launch(pubsub: &PubSub, issuer: &Issuer) -> Launch {
     // An operator's role passes every check, but there must be something to ask for everybody else.
     let policies = scratch_dir("policies").join("policies.db");
-    Service::edge()
-        .env("SIGNAL_REDIS_URL", redis.url())
+    on(Service::edge(), pubsub)
         .env("SIGNAL_JWKS_URL", issuer.jwks_url())
         .env("SIGNAL_DATABASE_URL", format!("sqlite://{}", policies.display()))
         // The crowd is silent: a heartbeat in the middle of a measurement would be counted.

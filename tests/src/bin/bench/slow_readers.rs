@@ -21,7 +21,7 @@ const MESSAGES: usize = 500;
 const TURNS: usize = 3;
 
 pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
-    let scene = Scene::up().await?;
+    let scene = Scene::up(options.backplane).await?;
     let tokens = scene.tokens(READERS + OTHERS);
     let (readers, others) = tokens.split_at(READERS);
     let crowd = Crowd::connect(scene.edge.http_addr(), readers, Protocol::V2).await?;

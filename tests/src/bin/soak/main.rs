@@ -5,14 +5,20 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use signal_harness::{Kafka, Kcat, Postgres, Redis, Server};
-use signal_tests::stream::{Scale, crowd, faults, random::Random, run::Run, stage::Stage};
+use signal_harness::{Kafka, Kcat, Postgres, PubSub, Server};
+use signal_tests::{
+    open_files, rollout,
+    stream::{Scale, crowd, faults, random::Random, run::Run, stage::Stage},
+};
 
 /// What a worker may take, whatever waits.
 const MEMORY_MIB: u64 = 150;
 
 #[derive(Debug, Parser)]
-#[command(name = "soak", about = "Streams of events while workers, Kafka, Postgres and Redis die")]
+#[command(
+    name = "soak",
+    about = "Streams of events while workers, Kafka, Postgres and the backplane die, or are replaced"
+)]
 struct Cli {
     /// Which scenarios, separated by commas; all of them unless told.
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -29,16 +35,18 @@ struct Cli {
 enum Scenario {
     /// The worker is killed, again and again.
     Kills,
-    /// Kafka, Postgres and Redis are stopped, one after the other.
+    /// Kafka, Postgres and the backplane are stopped, one after the other.
     Outages,
     /// Two workers, then four, then one.
     Group,
     /// A hundred thousand recipients of one event, and a backlog behind it.
     Crowd,
+    /// Three edges and two workers become another version, and then what they were.
+    Rollout,
 }
 
 impl Scenario {
-    const ALL: [Self; 4] = [Self::Kills, Self::Outages, Self::Group, Self::Crowd];
+    const ALL: [Self; 5] = [Self::Kills, Self::Outages, Self::Group, Self::Crowd, Self::Rollout];
 }
 
 fn main() -> ExitCode {
@@ -57,22 +65,27 @@ fn main() -> ExitCode {
 }
 
 async fn soak(cli: &Cli) -> anyhow::Result<()> {
-    for needed in [Postgres::available(), Redis::available(), Kafka::available(), Kcat::available()] {
+    for needed in [Postgres::available(), PubSub::available(), Kafka::available(), Kcat::available()] {
         ensure!(needed.is_ok(), "{needed:?}");
     }
-    let scale = if cli.quick { Scale::QUICK } else { Scale::FULL };
     let seed = cli.seed.unwrap_or_else(Random::seed);
     println!("seed {seed}");
     for scenario in Scenario::ALL.into_iter().filter(|scenario| cli.only.is_empty() || cli.only.contains(scenario)) {
-        let figures = play(scenario, scale, seed).await.with_context(|| format!("{scenario:?}, seed {seed}"))?;
+        let figures = play(scenario, cli.quick, seed).await.with_context(|| format!("{scenario:?}, seed {seed}"))?;
         println!("{scenario:?}: {figures}");
     }
     Ok(())
 }
 
 /// With servers of its own, so that one scenario leaves nothing to the next.
-async fn play(scenario: Scenario, scale: Scale, seed: u64) -> anyhow::Result<String> {
+async fn play(scenario: Scenario, quick: bool, seed: u64) -> anyhow::Result<String> {
     let (postgres, kafka) = tokio::join!(Postgres::launch(), Kafka::launch());
+    if scenario == Scenario::Rollout {
+        open_files::raise(4000)?;
+        let scale = if quick { rollout::Scale::QUICK } else { rollout::Scale::FULL };
+        return Ok(rollout::play::play(&postgres, &kafka, scale, seed).await?.to_string());
+    }
+    let scale = if quick { Scale::QUICK } else { Scale::FULL };
     let stage = Stage::set(&postgres, &kafka, scale).await?;
     if scenario == Scenario::Crowd {
         let measured = crowd::measure(&stage).await?;

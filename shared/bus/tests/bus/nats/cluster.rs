@@ -6,7 +6,7 @@ use signal_harness::{Nats, NatsCluster, eventually, require};
 use crate::{
     behaviour::behaves,
     listener::{Listener, SOON, heard, say},
-    server::Broker,
+    server::Backplane,
 };
 
 fn bus(url: &str) -> NatsBus {

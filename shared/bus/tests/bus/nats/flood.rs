@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     listener::{AT_LAST, Listener, heard, say},
-    server::Broker,
+    server::Backplane,
 };
 
 /// Says a number on `a` as a sister service: a server makes whoever publishes wait for whoever reads slowly, for longer

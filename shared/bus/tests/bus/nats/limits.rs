@@ -5,7 +5,7 @@ use signal_harness::{Nats, require};
 
 use crate::{
     listener::{Listener, heard, publication, say},
-    server::Broker,
+    server::Backplane,
 };
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use signal_harness::{Certificates, Nats, require};
 use crate::{
     behaviour::{behaves, comes_back},
     listener::{Listener, publication},
-    server::Broker,
+    server::Backplane,
     tls::{again_with_trust, trusted},
 };
 
