@@ -9,9 +9,10 @@ from pathlib import Path
 
 import test_compose
 import test_dockerfile
+import test_packing
 import test_release
 
-MODULES = (test_compose, test_dockerfile, test_release)
+MODULES = (test_compose, test_dockerfile, test_release, test_packing)
 
 
 def main():
