@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use signal_auth::{ClaimsCipher, ClaimsKey, claims};
 use signal_harness::{Algorithm, Database, Issuer, Kafka, Kcat, Postgres, Record, Redis, Service, Signal, eventually};
@@ -221,9 +222,7 @@ impl Fleet {
 
     /// What the worker answers to whoever marks all that they have as read.
     pub async fn mark_all(&self, token: &str) -> u16 {
-        let url = format!("http://{}/v1/api/signal/notifications/read-all", self.worker.http_addr());
-        let answer = reqwest::Client::new().patch(url).bearer_auth(token).send().await.unwrap();
-        answer.status().as_u16()
+        status(&self.worker, Method::PATCH, "/v1/api/signal/notifications/read-all", token).await
     }
 
     /// What edges and worker answer to whoever has this token: 403 is somebody without a permission.
@@ -231,17 +230,24 @@ impl Fleet {
         let clients = "/v1/api/signal/socket/websocket/clients";
         let mut answers = Vec::new();
         for edge in &self.edges {
-            answers.push(status(edge, clients, token).await);
+            answers.push(status(edge, Method::GET, clients, token).await);
         }
-        answers.push(status(&self.worker, "/v1/api/signal/notifications", token).await);
+        answers.push(status(&self.worker, Method::GET, "/v1/api/signal/notifications", token).await);
         answers
     }
 }
 
-async fn status(service: &Service, path: &str, token: &str) -> u16 {
-    let url = format!("http://{}{path}", service.http_addr());
-    let answer = reqwest::Client::new().get(url).bearer_auth(token).send().await.unwrap();
-    answer.status().as_u16()
+/// What is answered in the end: a database that is slow to let one in, as on a busy machine, is 503 and nobody's refusal.
+async fn status(service: &Service, method: Method, path: &str, token: &str) -> u16 {
+    let (client, url) = (reqwest::Client::new(), format!("http://{}{path}", service.http_addr()));
+    eventually(SOON, || async {
+        let answer = client.request(method.clone(), &url).bearer_auth(token).send().await.unwrap();
+        match answer.status().as_u16() {
+            503 => Err(answer.text().await.unwrap_or_default()),
+            status => Ok(status),
+        }
+    })
+    .await
 }
 
 async fn stop(service: &Service) {
