@@ -47,7 +47,22 @@ pub enum Ended {
     /// The client left when it had been told to.
     Draining,
     Closed(u16),
+    /// No session, but a try that found nobody, or an edge that was about to go.
+    Unreached,
     Otherwise,
+}
+
+impl Ended {
+    fn of(cause: &Disconnect) -> Self {
+        use signal_client::session::OpenError::{Broken, Dial, Refused, Timeout, Upgrade};
+        match cause {
+            Disconnect::Draining => Self::Draining,
+            Disconnect::Closed(close) => Self::Closed(close.code),
+            Disconnect::Open(Dial(_) | Upgrade(_) | Timeout(_) | Broken(_)) => Self::Unreached,
+            Disconnect::Open(Refused { close, .. }) if close.code == 1001 => Self::Unreached,
+            _ => Self::Otherwise,
+        }
+    }
 }
 
 impl Population {
@@ -147,11 +162,7 @@ impl Person {
             },
             // This is what an application does: it reads the list again.
             Event::Resync { .. } => (0..ledger.len()).for_each(|number| self.learn(number)),
-            Event::Disconnected { cause, .. } => self.ended.push(match cause {
-                Disconnect::Draining => Ended::Draining,
-                Disconnect::Closed(close) => Ended::Closed(close.code),
-                _ => Ended::Otherwise,
-            }),
+            Event::Disconnected { cause, .. } => self.ended.push(Ended::of(&cause)),
             other => self.complaints.push(format!("{other:?}")),
         }
     }
