@@ -54,7 +54,22 @@ pub enum Ended {
     /// The client left when it had been told to.
     Draining,
     Closed(u16),
+    /// Also of a session that was refused to this client.
     Otherwise,
+}
+
+impl Ended {
+    /// `None` for a try that found nobody, or an edge that was about to go: no session has ended.
+    fn of(cause: &Disconnect) -> Option<Self> {
+        use signal_client::session::OpenError::{Broken, Dial, Refused, Timeout, Upgrade};
+        match cause {
+            Disconnect::Draining => Some(Self::Draining),
+            Disconnect::Closed(close) => Some(Self::Closed(close.code)),
+            Disconnect::Open(Dial(_) | Upgrade(_) | Timeout(_) | Broken(_)) => None,
+            Disconnect::Open(Refused { close, .. }) if close.code == 1001 => None,
+            _ => Some(Self::Otherwise),
+        }
+    }
 }
 
 impl Population {
@@ -167,13 +182,10 @@ impl Person {
                 self.listed = ledger.len();
                 (0..self.listed).for_each(|number| self.learn(number));
             }
-            // Of an edge that was about to go, or of none: it tries again.
-            Event::Disconnected { cause: Disconnect::Open(_), .. } => self.failures += 1,
-            Event::Disconnected { cause, .. } => self.ended.push(match cause {
-                Disconnect::Draining => Ended::Draining,
-                Disconnect::Closed(close) => Ended::Closed(close.code),
-                _ => Ended::Otherwise,
-            }),
+            Event::Disconnected { cause, .. } => match Ended::of(&cause) {
+                Some(ended) => self.ended.push(ended),
+                None => self.failures += 1,
+            },
             other => self.complaints.push(format!("{other:?}")),
         }
     }

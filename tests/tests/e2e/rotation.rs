@@ -32,7 +32,9 @@ fn client(mint: &Mint, balancer: &Balancer, pins: &str, user: &str) -> Builder {
         .token(move || ready(Ok::<_, Infallible>(mint.token(&user))))
         .dial_with(balancer.clone())
         .pin(pins)
+        .open_timeout(SOON)
         .handshake_timeout(SOON)
+        .pong_timeout(SOON)
 }
 
 /// People who pin these keys, all of them connected.
@@ -61,8 +63,8 @@ async fn published(edge: &Service) -> Value {
 }
 
 fn only_told_to_come_back(people: &Population) {
-    let told =
-        |person: &Person| person.ended.iter().all(|ended| matches!(ended, Ended::Draining | Ended::Closed(1001)));
+    let fine = |ended: &Ended| matches!(ended, Ended::Draining | Ended::Closed(1001));
+    let told = |person: &Person| person.ended.iter().all(fine);
     assert_eq!((people.complaints(), people.count(told)), (Vec::new(), people.len()));
 }
 
