@@ -13,7 +13,7 @@ use super::{
     Scale,
     deployment::Deployment,
     endpoints::Endpoints,
-    promise::{Returns, ended_in_order, nothing_is_missing, was_never_short},
+    promise::{Returns, ended_in_order, nothing_is_missing, pushes_went_on, was_never_short},
 };
 use crate::{
     balancer::Balancer,
@@ -78,6 +78,7 @@ pub async fn play(postgres: &Postgres, kafka: &Kafka, scale: Scale, seed: u64) -
     was_never_short("workers", &workers, scale.workers.replicas)?;
     ended_in_order(&edge_endings, scale.deadline)?;
     ended_in_order(&worker_endings, scale.workers.grace)?;
+    pushes_went_on(&edge_endings)?;
     nothing_is_missing(&population, ledger.len())?;
     let returns = Returns::since(began, &balancer, &edge_endings, &scale);
     returns.check()?;

@@ -28,8 +28,8 @@ pub struct Pod {
 /// How a pod ended.
 #[derive(Debug)]
 pub struct Ending {
-    /// Clients that it had when it was told to stop, how many it told when to leave, and how many messages it pushed
-    /// meanwhile. None if it has no such metrics.
+    /// Clients that it had when it was told to stop, how many it told when to leave, and how many messages it was seen
+    /// to push after that. None if it has no such metrics.
     pub clients: u64,
     pub announced: u64,
     pub pushed: u64,
@@ -86,10 +86,9 @@ impl Pod {
             let deleted = Instant::now();
             sleep(strategy.pre_stop).await;
             let clients = self.count("signal_edge_connections").await.unwrap_or_default();
-            let pushed_before = self.count(PUSHED).await.unwrap_or_default();
             self.service.signal(Signal::Term);
             let told = Instant::now();
-            let (mut announced, mut pushed) = (0, 0);
+            let (mut announced, mut pushed, mut pushed_before) = (0, 0, None);
             let mut ticks = interval(strategy.probe_period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let (mut exited, mut killed) = (None, false);
@@ -97,7 +96,9 @@ impl Pod {
                 ticks.tick().await;
                 // It answers almost to the end.
                 announced = self.count("signal_edge_reconnects_announced_total").await.unwrap_or(announced);
-                pushed = self.count(PUSHED).await.map_or(pushed, |all| all - pushed_before);
+                if let Some(all) = self.count(PUSHED).await.filter(|_| announced > 0 && announced >= clients) {
+                    pushed = all - *pushed_before.get_or_insert(all);
+                }
                 exited = self.service.exited();
                 killed = exited.is_none() && deleted.elapsed() > strategy.grace;
             }
