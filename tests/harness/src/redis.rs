@@ -137,6 +137,10 @@ impl Redis {
         self.process.lock().unwrap().as_ref().expect("the server runs").signal(signal);
     }
 
+    pub fn pid(&self) -> u32 {
+        self.process.lock().unwrap().as_ref().expect("the server runs").pid()
+    }
+
     /// Runs one command on a connection of its own. Arrays are flattened; a null is empty.
     pub async fn command(&self, words: &[&str]) -> Result<Vec<String>, String> {
         command(self.port, self.password.as_deref(), words).await

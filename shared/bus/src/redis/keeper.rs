@@ -36,8 +36,8 @@ use super::{
 const LONGEST_DELAY: Duration = Duration::from_millis(400);
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), LONGEST_DELAY);
 /// A half-open connection is noticed after at most the two together.
-const PING_INTERVAL: Duration = Duration::from_secs(3);
-const PING_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const PING_INTERVAL: Duration = Duration::from_secs(3);
+pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// Channels in one command when all are subscribed again.
 const RESUBSCRIBE_CHUNK: usize = 1000;
 /// Requests taken together into one command.

@@ -3,10 +3,14 @@
 use std::{fmt, future::Future, io, sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, RedisConnectionInfo, RedisError, RedisResult,
+    AsyncConnectionConfig, ErrorKind, RedisConnectionInfo, RedisError, RedisResult,
     aio::{MultiplexedConnection, PubSub, PubSubSink, PubSubStream},
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_rustls::client::TlsStream;
 use tokio_util::{either::Either, task::AbortOnDropHandle};
 
@@ -77,6 +81,15 @@ impl Node {
         connecting.await.map_err(|cause| self.error(cause))
     }
 
+    /// A connection on which nothing is said but who calls.
+    pub(super) async fn join(&self) -> Result<Stream, NodeError> {
+        let joining = self.log_in(async |mut stream| {
+            authenticate(&mut stream, &self.login).await?;
+            Ok(stream)
+        });
+        joining.await.map_err(|cause| self.error(cause))
+    }
+
     async fn log_in<T>(&self, login: impl AsyncFnOnce(Stream) -> RedisResult<T>) -> RedisResult<T> {
         let Endpoint { host, port } = &self.endpoint;
         let tcp = in_time(REACH_TIMEOUT, "not reached", TcpStream::connect((host.as_str(), *port))).await?;
@@ -97,7 +110,26 @@ impl Node {
     }
 }
 
-type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+async fn authenticate(stream: &mut Stream, login: &RedisConnectionInfo) -> RedisResult<()> {
+    let Some(password) = login.password() else { return Ok(()) };
+    let mut command = redis::cmd("AUTH");
+    command.arg(login.username()).arg(password);
+    stream.write_all(&command.get_packed_command()).await?;
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\n") {
+        // Byte by byte: what comes behind the answer is for somebody else.
+        answer.push(stream.read_u8().await?);
+    }
+    match answer.strip_prefix(b"-") {
+        None => Ok(()),
+        Some(refusal) => {
+            let refusal = String::from_utf8_lossy(refusal).trim_end().to_owned();
+            Err((ErrorKind::AuthenticationFailed, "AUTH is refused", refusal).into())
+        }
+    }
+}
+
+pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 async fn in_time<T, E: Into<RedisError>>(
     limit: Duration,

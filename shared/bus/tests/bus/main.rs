@@ -8,6 +8,7 @@ mod listener;
 mod outage;
 mod pattern;
 mod sentinel;
+mod sharded;
 mod tls;
 
 use signal_bus::{
