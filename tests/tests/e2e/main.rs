@@ -21,6 +21,7 @@ mod platform;
 mod recovery;
 mod refusals;
 mod replay;
+mod sharded;
 mod slow_readers;
 mod stranger;
 mod stream;

@@ -160,6 +160,11 @@ impl Window {
         .await
     }
 
+    /// The code that the edge has closed with.
+    pub fn closed(&self) -> Option<u16> {
+        self.received.lock().unwrap().closed
+    }
+
     fn check_open(&self) -> Result<(), String> {
         match self.received.lock().unwrap().closed {
             Some(code) => Err(format!("the edge has closed {}'s window with {code}", self.user)),
