@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use signal_auth::{AuthSettings, PermissionSettings};
-use signal_bus::redis::Mode;
+use signal_bus::Mode;
 use signal_seal::identity::{IdentityKey, IdentityKeyError};
 use signal_service::{
     Secret,

@@ -1,16 +1,23 @@
 //! `signal-edge`: the stateless edge as a process.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use signal_auth::{Clock, JwkSetClient, JwkSetOptions, Permissions, Policies, Verifier};
-use signal_bus::redis::RedisBus;
+use signal_bus::Bus;
 use signal_edge::{ClusterSettings, Edge, EdgeSettings, Parts, permissions};
 use signal_seal::identity::IdentityKey;
 use signal_service::{
     admin,
-    health::Health,
+    health::{
+        Health,
+        probe::{self, Question},
+    },
     listen,
     settings::{self, Source, unknown_variables},
     shutdown::Shutdown,
@@ -36,6 +43,9 @@ struct Cli {
 enum Command {
     /// Checks flags and variables, and fails for SIGNAL_ variables that nobody knows.
     CheckConfig,
+    /// Asks the process that has the same settings whether it is ready, and ends within a second: with 0 if it is. For
+    /// probes of containers, which have no shell.
+    Health(Question),
 }
 
 const IDENTITY: Identity = Identity { name: "signal-edge", version: env!("CARGO_PKG_VERSION") };
@@ -46,6 +56,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return error.report(),
     };
+    if let Some(Command::Health(question)) = cli.command {
+        return health(&cli.settings, question);
+    }
     let unknown = unknown_variables(&Cli::command(), &source);
     match run(cli, &unknown) {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,14 +69,23 @@ fn main() -> ExitCode {
     }
 }
 
+fn health(settings: &EdgeSettings, question: Question) -> ExitCode {
+    match probe::ask(settings.http.admin_addr, question).context("not healthy") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be closed; the status says it all the same.
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
     let traces = telemetry::init(IDENTITY, &cli.settings.log, &cli.settings.traces)?;
     for variable in unknown {
         tracing::warn!("{variable}");
     }
-    let redis_url = cli.settings.backplane.redis_url.as_ref().context("SIGNAL_REDIS_URL is not set")?;
-    let bus =
-        RedisBus::new(redis_url.expose(), cli.settings.stream.bus_subscription.into()).context("SIGNAL_REDIS_URL")?;
+    let bus = signal_bus::open(&cli.settings.backplane, cli.settings.stream.bus_subscription.into())?;
     let jwks_url = cli.settings.auth.jwks_url.as_deref().context("SIGNAL_JWKS_URL is not set")?;
     let keys = Arc::new(JwkSetClient::new(jwks_url, JwkSetOptions::default()).context("SIGNAL_JWKS_URL")?);
     let identity = cli.settings.stream.identity().context("SIGNAL_IDENTITY_KEY")?;
@@ -88,7 +110,7 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
 
 /// What the settings name, before anything of it is connected to.
 struct Given {
-    bus: RedisBus,
+    bus: Arc<dyn Bus>,
     keys: Arc<JwkSetClient>,
     identity: Option<Arc<IdentityKey>>,
     policies: Option<Arc<dyn Policies>>,
@@ -117,7 +139,7 @@ async fn serve(mut settings: EdgeSettings, given: Given) -> anyhow::Result<Shutd
     let permissions = Arc::new(Permissions::new(policies.clone(), roles, Clock::system()));
     let serving = health.component("edge");
     let parts = Parts {
-        bus: Arc::new(bus),
+        bus,
         verifier,
         identity,
         permissions,

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use axum::Router;
 use rdkafka::{ClientConfig, error::KafkaError};
 use signal_auth::{Clock, JwkSetClient, JwkSetError, JwkSetOptions, Permissions, Verifier};
-use signal_bus::{Bus, BusError, memory::MemoryBus, redis::RedisBus};
+use signal_bus::{Bus, memory::MemoryBus};
 use signal_edge::{ClusterSettings, Edge};
 use signal_seal::identity::IdentityKeyError;
 use signal_service::{
@@ -72,10 +72,12 @@ pub enum StartError {
     Migrate(#[from] StoreError),
     #[error("the embedded database in SIGNAL_DATA_DIR cannot be used")]
     Seed(#[from] sqlx::Error),
-    #[error("SIGNAL_REDIS_URL")]
-    Backplane(#[from] BusError),
+    #[error(transparent)]
+    Backplane(#[from] signal_bus::OpenError),
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    #[error("SIGNAL_KAFKA_BROKERS is not set, and the demo alone has no broker of its own")]
+    NoBroker,
     #[error("the Kafka client refuses the settings of the payment form's producer")]
     Producer(#[source] KafkaError),
     #[error("the Kafka client refuses the settings with which a stop looks at the embedded broker")]
@@ -125,7 +127,7 @@ pub async fn start(
     let dir = DataDir::open(&settings.own.data_dir)?;
     let embedded = Embedded {
         database: settings.database.database_url.is_none(),
-        backplane: settings.backplane.redis_url.is_none(),
+        backplane: !settings.backplane.is_set(),
         broker: settings.pipeline.kafka_brokers.is_none(),
         issuer: settings.auth.jwks_url.is_none(),
     };
@@ -231,20 +233,23 @@ async fn database(
         return Ok(store::open(url)?);
     }
     let file = dir.file(DATABASE_FILE);
-    let store = store::open(&database::url(&file))?;
+    let url = database::url(&file);
+    let store = store::open(&url)?;
     store.migrate(Migration::CoreSchemaAndSeed).await?;
-    database::seed_people(&file, &settings.pipeline.merchant_domain).await?;
+    database::seed_people(&url, &settings.pipeline.merchant_domain).await?;
     say("database", &format!("embedded, {}", file.display()));
     Ok(store)
 }
 
 fn backplane(settings: &Settings, say: &mut impl FnMut(&str, &str)) -> Result<Arc<dyn Bus>, StartError> {
-    let Some(url) = &settings.backplane.redis_url else {
+    let named = &settings.backplane;
+    let Some(url) = named.redis_url.as_ref().or(named.nats_url.as_ref()) else {
         say("backplane", "embedded, within this process");
         return Ok(Arc::new(MemoryBus::new()));
     };
+    let bus = signal_bus::open(named, settings.stream.bus_subscription.into())?;
     say("backplane", &url.without_credentials());
-    Ok(Arc::new(RedisBus::new(url.expose(), settings.stream.bus_subscription.into())?))
+    Ok(bus)
 }
 
 fn tokens(
@@ -294,7 +299,7 @@ fn backlog(broker: &EmbeddedBroker, pipeline: &PipelineSettings) -> Result<Backl
 }
 
 /// `properties` are those that were set, not those that the consumer of an embedded broker needs beside them.
-fn payments(
+pub(crate) fn payments(
     pipeline: &PipelineSettings,
     properties: Option<&Secret>,
     stop: CancellationToken,

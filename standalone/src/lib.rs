@@ -6,7 +6,7 @@
 //! | part | embedded | steps aside for |
 //! |---|---|---|
 //! | database | a SQLite file with the core tables and the demo's people | `SIGNAL_DATABASE_URL` |
-//! | backplane | a bus within the process | `SIGNAL_REDIS_URL` |
+//! | backplane | a bus within the process | `SIGNAL_REDIS_URL` or `SIGNAL_NATS_URL` |
 //! | broker | librdkafka's in-process broker, which forgets with the process | `SIGNAL_KAFKA_BROKERS` |
 //! | issuer | an ES256 key of its own, tokens for the demo's people | `SIGNAL_JWKS_URL` |
 //!

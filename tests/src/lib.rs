@@ -9,3 +9,4 @@ pub mod open_files;
 pub mod operator;
 pub mod stalled;
 pub mod stream;
+pub mod tap;

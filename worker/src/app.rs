@@ -14,10 +14,7 @@ use std::{
 
 use axum::Router;
 use signal_auth::{JwkSetClient, JwkSetError, JwkSetOptions, Verifier};
-use signal_bus::{
-    Bus, BusError,
-    redis::{Mode, RedisBus},
-};
+use signal_bus::{Bus, Mode};
 use signal_service::{
     admin, doc,
     health::Health,
@@ -85,8 +82,8 @@ pub enum StartError {
     Database(#[from] OpenError),
     #[error(transparent)]
     Schema(StoreError),
-    #[error("SIGNAL_REDIS_URL: {0}")]
-    Backplane(#[from] BusError),
+    #[error(transparent)]
+    Backplane(#[from] signal_bus::OpenError),
     #[error("SIGNAL_JWKS_URL: {0}")]
     Jwks(#[from] JwkSetError),
     #[error(transparent)]
@@ -234,7 +231,7 @@ pub fn check_pipeline(settings: &PipelineSettings) -> Result<(), StartError> {
 
 const BROKERS: &str = "SIGNAL_KAFKA_BROKERS";
 const DATABASE: &str = "SIGNAL_DATABASE_URL";
-const REDIS: &str = "SIGNAL_REDIS_URL";
+const BACKPLANE: &str = signal_bus::VARIABLES;
 const JWKS: &str = "SIGNAL_JWKS_URL";
 
 /// What the worker can't do without, and whether it is set.
@@ -242,7 +239,7 @@ fn needed(settings: &WorkerSettings) -> [(&'static str, bool); 4] {
     [
         (BROKERS, settings.pipeline.kafka_brokers.is_some()),
         (DATABASE, settings.database.database_url.is_some()),
-        (REDIS, settings.backplane.redis_url.is_some()),
+        (BACKPLANE, settings.backplane.is_set()),
         (JWKS, settings.auth.jwks_url.is_some()),
     ]
 }
@@ -258,8 +255,7 @@ fn consume_settings(settings: &PipelineSettings) -> Result<ConsumeSettings, Star
 }
 
 fn bus(settings: &WorkerSettings) -> Result<Arc<dyn Bus>, StartError> {
-    let url = settings.backplane.redis_url.as_ref().ok_or_else(|| StartError::Missing(vec![REDIS]))?;
-    Ok(Arc::new(RedisBus::new(url.expose(), Mode::Exact)?))
+    Ok(signal_bus::open(&settings.backplane, Mode::Exact)?)
 }
 
 fn database(settings: &WorkerSettings) -> Result<Arc<dyn Database>, StartError> {

@@ -19,7 +19,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::value::{RawValue, to_raw_value};
-use signal_bus::{Bus, Event, Publication};
+use signal_bus::{Bus, BusError, Event, Publication};
 use signal_service::{health::Component, telemetry::traces};
 use signal_wire::{
     backoff::Backoff,
@@ -191,6 +191,11 @@ impl Publisher {
                 Ok(Ok(())) => {
                     self.is_back();
                     return true;
+                }
+                // It would be refused again, and what was taken would be said twice.
+                Ok(Err(error @ BusError::Refused(_))) => {
+                    self.is_away(error.to_string());
+                    break;
                 }
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "it does not answer".to_owned(),

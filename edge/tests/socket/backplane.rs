@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use signal_bus::redis::{Mode, RedisBus};
+use signal_bus::{Mode, redis::RedisBus};
 use signal_edge::ClusterSettings;
 use signal_harness::{Issuer, Redis, eventually, require};
 use signal_wire::envelope::Target;

@@ -1,15 +1,31 @@
 //! The backplane: how sister services, workers and edges reach each other.
 //!
-//! One trait, [`Bus`]; [`redis`] for a deployment, [`memory`] for one process. Messages carry whatever
+//! One trait, [`Bus`]; [`redis`] or [`nats`] for a deployment, [`memory`] for one process. Messages carry whatever
 //! `signal_wire::envelope` wrote; nothing here reads them.
 
 pub mod memory;
+pub mod nats;
 pub mod redis;
+pub mod tandem;
+
+mod confirmation;
+mod endpoint;
+mod holdings;
+mod interest;
+mod mode;
+mod open;
+mod reach;
+mod tls;
 
 use std::{fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+
+pub use self::{
+    mode::Mode,
+    open::{OpenError, VARIABLES, open},
+};
 
 /// Something to say on a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +50,9 @@ pub enum Event {
 pub enum BusError {
     #[error("the backplane does not answer: {0}")]
     Unreachable(String),
+    /// Saying the same again changes nothing.
+    #[error("the backplane refuses: {0}")]
+    Refused(String),
     #[error("the backplane's address is not valid: {0}")]
     Address(String),
     #[error("the subscription is closed")]

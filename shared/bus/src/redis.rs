@@ -1,8 +1,6 @@
 //! Redis pub/sub: the backplane of a deployment.
 
 mod address;
-mod confirmation;
-mod holdings;
 mod keeper;
 mod node;
 mod nodes;
@@ -10,40 +8,17 @@ mod publisher;
 mod sentinel;
 mod sharded;
 mod subscription;
-mod tls;
 
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use signal_wire::envelope::BROADCAST_CHANNEL;
 
 use self::{
-    address::{Address, Endpoint, Pubsub, Topology},
+    address::{Address, Pubsub, Topology},
     publisher::Publisher,
     sharded::ShardedPublisher,
 };
-use crate::{Bus, BusError, Channels, Events, Publication};
-
-const PATTERNS: [&str; 3] = ["ws:room:*", "ws:client:*", "ws:user:*"];
-
-/// How an edge hears the channels that it holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// One subscription for each channel: an edge reads only what its own clients are sent.
-    #[default]
-    Exact,
-    /// The patterns `ws:room:*`, `ws:client:*` and `ws:user:*`, as the service before did: an edge reads everything on
-    /// them. Channels of other names are subscribed to one by one here, too.
-    Pattern,
-}
-
-impl Mode {
-    /// Whether `channel` is heard without being held.
-    fn always_hears(self, channel: &str) -> bool {
-        let matches = |pattern: &str| pattern.strip_suffix('*').is_some_and(|prefix| channel.starts_with(prefix));
-        self == Self::Pattern && (channel == BROADCAST_CHANNEL || PATTERNS.into_iter().any(matches))
-    }
-}
+use crate::{Bus, BusError, Channels, Events, Mode, Publication, endpoint::Endpoint};
 
 /// A [`Bus`] on Redis: one server, a cluster, or the master that sentinels name. Clones share the publishing
 /// connection.
@@ -120,22 +95,6 @@ impl Bus for RedisBus {
         match &self.ends {
             Ends::Classic(_) => subscription::open(&self.address, self.mode),
             Ends::Sharded { nodes, .. } => sharded::open(&self.address, nodes),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_cover_what_services_publish_on_and_nothing_else() {
-        for channel in ["ws:room:a", "ws:room:", "ws:client:1", "ws:user:ü", "ws:broadcast"] {
-            assert!(Mode::Pattern.always_hears(channel), "{channel}");
-            assert!(!Mode::Exact.always_hears(channel), "{channel}");
-        }
-        for channel in ["signal:control", "ws:rooms", "ws:broadcasts", "ws:", "xws:room:a", ""] {
-            assert!(!Mode::Pattern.always_hears(channel), "{channel}");
         }
     }
 }

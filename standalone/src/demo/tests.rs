@@ -196,6 +196,12 @@ async fn without_its_own_issuer_it_signs_nobody_in() {
 }
 
 #[tokio::test]
+async fn public_keys_are_for_whoever_asks_under_whatever_name() {
+    let keys = send(demo(), HttpRequest::get("/.well-known/jwks.json").header("host", "demo:3000"), "").await;
+    assert_eq!((keys.status, keys.header("cache-control")), (200, "no-store"));
+}
+
+#[tokio::test]
 async fn foreign_pages_are_kept_out() {
     let ask = |host: &'static str| send(demo(), HttpRequest::get("/demo/people").header("host", host), "");
     for host in ["localhost", "LOCALHOST:31090", "127.0.0.1:31090", "127.8.8.8", "[::1]:31090"] {

@@ -15,7 +15,7 @@ use std::{
 use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
-    Server,
+    Chaos, Server,
     eventually::until,
     free_port,
     process::{Process, Signal},
@@ -41,10 +41,19 @@ const JVM: [&str; 5] = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:
 pub struct Kafka {
     port: u16,
     controller_port: u16,
+    detour: Detour,
     jars: PathBuf,
     dir: PathBuf,
     topics: AtomicU32,
     process: Mutex<Option<Process>>,
+}
+
+/// A second way to the broker: whoever asks at `told` is told to go on there, and whoever listens there passes it on to
+/// `listening`. Nobody does unless a test puts a [`crate::Chaos`] there.
+#[derive(Debug, Clone, Copy)]
+struct Detour {
+    told: u16,
+    listening: u16,
 }
 
 impl Server for Kafka {
@@ -80,6 +89,7 @@ impl Kafka {
         Kafka {
             port: free_port(),
             controller_port: free_port(),
+            detour: Detour { told: free_port(), listening: free_port() },
             jars: find_jars().expect("a test asks for it with require!"),
             dir: scratch_dir("kafka"),
             topics: AtomicU32::new(0),
@@ -90,6 +100,11 @@ impl Kafka {
     /// What `bootstrap.servers` takes.
     pub fn brokers(&self) -> String {
         self.addr().to_string()
+    }
+
+    /// A bad network before the broker, for whoever is given its address for `bootstrap.servers`. One at a time.
+    pub fn behind_chaos(&self) -> Chaos {
+        Chaos::at(self.detour.told, SocketAddr::from(([127, 0, 0, 1], self.detour.listening)))
     }
 
     /// Starts the broker, on the data it had.
@@ -173,15 +188,18 @@ impl Kafka {
     }
 
     fn properties(&self) -> String {
-        let Kafka { port, controller_port, dir, .. } = self;
+        let Kafka { port, controller_port, detour: Detour { told, listening }, dir, .. } = self;
         let data = dir.join("data");
         // One partition for the internal topics and no rebalance delay: what a cluster needs
         // for its size costs a single node seconds at every start.
         format!(
             "process.roles=broker,controller\n\
              node.id=1\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},DETOUR://127.0.0.1:{listening},\
+             CONTROLLER://127.0.0.1:{controller_port}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port},DETOUR://127.0.0.1:{told}\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,DETOUR:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+             inter.broker.listener.name=PLAINTEXT\n\
              controller.listener.names=CONTROLLER\n\
              controller.quorum.voters=1@127.0.0.1:{controller_port}\n\
              log.dirs={}\n\

@@ -19,29 +19,39 @@
 #![allow(clippy::unwrap_used, reason = "a harness has nobody to return an error to")]
 
 mod availability;
+mod chaos;
 mod eventually;
 mod http;
 mod issuer;
 mod kafka;
 mod kcat;
+mod nats;
+mod network;
+mod nginx;
 mod port;
 mod postgres;
 mod process;
 mod program;
+mod pubsub;
 mod redis;
 mod samples;
 mod scratch;
 mod service;
 
 pub use availability::{Server, available_or_skip};
+pub use chaos::{Chaos, Link, Way};
 pub use eventually::{Observation, eventually};
 pub use http::{Response, get};
 pub use issuer::{Algorithm, Issuer};
 pub use kafka::Kafka;
 pub use kcat::{Consumed, Kcat, Record};
+pub use nats::{Nats, NatsCluster};
+pub use network::Network;
+pub use nginx::Nginx;
 pub use port::free_port;
 pub use postgres::{Database, Postgres};
 pub use process::{Process, Signal};
+pub use pubsub::{BackplaneAddress, PubSub};
 pub use redis::{Certificates, Redis, RedisCluster, RedisSentinel, RedisTls};
 pub use samples::Samples;
 pub use scratch::scratch_dir;

@@ -27,6 +27,7 @@ pub enum Signal {
     Kill,
     Stop,
     Continue,
+    User2,
 }
 
 impl Signal {
@@ -38,6 +39,7 @@ impl Signal {
             Signal::Kill => libc::SIGKILL,
             Signal::Stop => libc::SIGSTOP,
             Signal::Continue => libc::SIGCONT,
+            Signal::User2 => libc::SIGUSR2,
         }
     }
 }

@@ -11,7 +11,7 @@ use signal_wire::snowflake::Snowflakes;
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
-use super::{BROKERS, DATABASE, REDIS, StartError, bus, complete, consume_settings, database};
+use super::{BACKPLANE, BROKERS, DATABASE, StartError, bus, complete, consume_settings, database};
 use crate::{
     config::WorkerSettings,
     consume::range::Topic,
@@ -53,7 +53,7 @@ pub async fn run(
     let mut needed = vec![(BROKERS, settings.pipeline.kafka_brokers.is_some())];
     if let DeadLettersCommand::Retry(arguments) = command {
         needed.push((DATABASE, settings.database.database_url.is_some()));
-        needed.push((REDIS, settings.backplane.redis_url.is_some() || !arguments.pushes()));
+        needed.push((BACKPLANE, settings.backplane.is_set() || !arguments.pushes()));
     }
     complete(&needed)?;
     let consume = consume_settings(&settings.pipeline)?;

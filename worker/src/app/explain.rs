@@ -23,7 +23,7 @@ pub async fn explain(settings: &WorkerSettings, args: &ExplainArgs) -> Result<Fa
         group: consume.group.clone(),
         database: Arc::clone(&database),
         domains: settings.pipeline.domains(),
-        bus: settings.backplane.redis_url.is_some().then(|| bus(settings)).transpose()?,
+        bus: settings.backplane.is_set().then(|| bus(settings)).transpose()?,
     };
     let question = Question { event: args.event.clone(), from: args.from, limit: args.limit };
     let facts = look(&question, &sources).await;

@@ -10,7 +10,7 @@ use signal_service::{health::Health, shutdown::Shutdown, telemetry};
 use signal_wire::{snowflake::Snowflakes, timestamp};
 use tokio_util::sync::CancellationToken;
 
-use super::{BROKERS, DATABASE, REDIS, StartError, bus, consume_settings};
+use super::{BACKPLANE, BROKERS, DATABASE, StartError, bus, consume_settings};
 use crate::{
     config::WorkerSettings,
     consume::range::Topic,
@@ -36,7 +36,7 @@ pub async fn replay(settings: &WorkerSettings, asked: &ReplaySettings) -> Result
         (DATABASE, settings.database.database_url.is_some()),
     ];
     if asked.pushes() {
-        needed.push((REDIS, settings.backplane.redis_url.is_some()));
+        needed.push((BACKPLANE, settings.backplane.is_set()));
     }
     super::complete(&needed)?;
     let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);

@@ -88,6 +88,10 @@ fn common(settings: &ConsumeSettings) -> ClientConfig {
         .set("reconnect.backoff.ms", "100")
         .set("reconnect.backoff.max.ms", "5000")
         .set("socket.keepalive.enable", "true")
+        // What a connection that is open and carries nothing costs; the default is a minute, longer than a member of the
+        // group may be silent. Requests that wait on purpose have times of their own.
+        .set("socket.timeout.ms", "15000")
+        .set("socket.connection.setup.timeout.ms", "10000")
         // Brokers close idle connections as a matter of course.
         .set("log.connection.close", "false");
     config
@@ -140,6 +144,24 @@ mod tests {
             let error = parse(&format!("{name}=true")).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");
         }
+    }
+
+    #[test]
+    fn a_dead_connection_is_given_up_before_the_group_gives_up_its_member() {
+        const SESSION_TIMEOUT_MS: u32 = 45_000;
+        let settings = |properties: &str| ConsumeSettings {
+            brokers: "127.0.0.1:1".into(),
+            topic: "topic".parse().unwrap(),
+            group: "group".into(),
+            offset_reset: OffsetReset::Latest,
+            properties: Some(signal_service::Secret::new(properties)),
+            batch_size: 500,
+            batch_wait: std::time::Duration::from_millis(50),
+        };
+        let ms = |config: &ClientConfig| config.get("socket.timeout.ms").unwrap().parse::<u32>().unwrap();
+        assert!(2 * ms(&client_config(&settings("")).unwrap()) < SESSION_TIMEOUT_MS);
+        assert!(2 * ms(&producer_config(&settings("")).unwrap()) < SESSION_TIMEOUT_MS);
+        assert_eq!(ms(&client_config(&settings("socket.timeout.ms=60000")).unwrap()), 60_000);
     }
 
     #[test]

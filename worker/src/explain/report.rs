@@ -105,7 +105,7 @@ fn about(people: &People) -> String {
 
 fn pushes(f: &mut Formatter<'_>, pushes: &Pushes) -> fmt::Result {
     let replies = match pushes {
-        Pushes::NotAsked => return line(f, "pushes", "not asked: SIGNAL_REDIS_URL is not set"),
+        Pushes::NotAsked => return line(f, "pushes", &format!("not asked: {} is not set", signal_bus::VARIABLES)),
         Pushes::Unknown(error) => return line(f, "pushes", &format!("not known: {error}")),
         Pushes::Remembered(replies) if replies.is_empty() => return line(f, "pushes", "no worker has answered"),
         Pushes::Remembered(replies) => replies,

@@ -14,10 +14,11 @@ fn sqlite(dir: &tempfile::TempDir) -> String {
 #[tokio::test]
 async fn says_what_is_missing_and_what_is_wrong() {
     let nothing = Service::worker().arg("check-config").run(SOON).await;
-    let missing = "not set: SIGNAL_KAFKA_BROKERS, SIGNAL_DATABASE_URL, SIGNAL_REDIS_URL, SIGNAL_JWKS_URL";
+    let missing =
+        "not set: SIGNAL_KAFKA_BROKERS, SIGNAL_DATABASE_URL, SIGNAL_REDIS_URL or SIGNAL_NATS_URL, SIGNAL_JWKS_URL";
     assert!(!nothing.status.success() && nothing.output.contains(missing), "{}", nothing.output);
     let started = Service::worker().env("SIGNAL_DATABASE_URL", "sqlite://x.db").run(SOON).await;
-    let missing = "not set: SIGNAL_KAFKA_BROKERS, SIGNAL_REDIS_URL, SIGNAL_JWKS_URL";
+    let missing = "not set: SIGNAL_KAFKA_BROKERS, SIGNAL_REDIS_URL or SIGNAL_NATS_URL, SIGNAL_JWKS_URL";
     assert!(!started.status.success() && started.output.contains(missing), "{}", started.output);
 
     let all = || {
@@ -31,6 +32,7 @@ async fn says_what_is_missing_and_what_is_wrong() {
     let output = all().run(SOON).await.expect_success();
     assert!(output.contains("can be used"), "{output}");
     for (name, value, said) in [
+        ("SIGNAL_NATS_URL", "nats://hunter2@127.0.0.1:1", "SIGNAL_REDIS_URL and SIGNAL_NATS_URL are both set"),
         ("SIGNAL_KAFKA_TOPICS", "x", "SIGNAL_KAFKA_TOPIC"),
         ("SIGNAL_KAFKA_PROPERTIES", "sasl.passwort=hunter2", "sasl.passwort"),
         ("SIGNAL_KAFKA_PROPERTIES", "enable.auto.commit=true", "enable.auto.commit"),

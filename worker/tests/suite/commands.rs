@@ -121,7 +121,7 @@ async fn what_is_missing_or_wrong_is_said() {
         (Service::worker().arg("dead-letters").arg("list"), "not set: SIGNAL_KAFKA_BROKERS"),
         (
             Service::worker().arg("dead-letters").arg("retry").arg("--all"),
-            "not set: SIGNAL_KAFKA_BROKERS, SIGNAL_DATABASE_URL, SIGNAL_REDIS_URL",
+            "not set: SIGNAL_KAFKA_BROKERS, SIGNAL_DATABASE_URL, SIGNAL_REDIS_URL or SIGNAL_NATS_URL",
         ),
         (command(&cluster, &["retry", "--all", "--no-push"]), "not set: SIGNAL_DATABASE_URL"),
         (command(&cluster, &["retry"]), "--all"),

@@ -1,9 +1,11 @@
 //! What an address of the backplane says. Pure, and mute: no error repeats a part of the address, since any part may be
 //! a password that was put in the wrong place.
 
-use std::{fmt, net::Ipv6Addr};
+use std::fmt;
 
 use percent_encoding::percent_decode_str;
+
+use crate::endpoint::{Endpoint, EndpointError, endpoint, endpoints};
 
 const NODE_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
@@ -58,21 +60,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Endpoint {
-    /// A name or an IP address, an IPv6 one without its brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
-        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
-    }
-}
-
-/// What is wrong with an address. Hosts are counted from 1. Only what looks like a parameter is repeated.
+/// What is wrong with an address. Only what looks like a parameter is repeated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum AddressError {
     #[error(
@@ -92,14 +80,8 @@ pub(super) enum AddressError {
     PubsubTwice,
     #[error("it has several hosts, which only redis-cluster:// and redis-sentinel:// take")]
     SeveralHosts,
-    #[error("host {0} is missing")]
-    NoHost(usize),
-    #[error("host {0} is neither a name nor an IP address (an IPv6 address stands in brackets)")]
-    Host(usize),
-    #[error("host {0} is 0.0.0.0 or [::], where nothing can be reached")]
-    Unspecified(usize),
-    #[error("the port of host {0} is not a number from 1 to 65535")]
-    Port(usize),
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     #[error("the database after the last / is not a number")]
     Database,
     #[error("nothing may follow the hosts of a cluster, which has no databases")]
@@ -209,42 +191,6 @@ impl Credentials {
         let user = if user.is_empty() { None } else { Some(decode(user)?) };
         Ok(Self { user, password: decode(password)? })
     }
-}
-
-fn endpoints(hosts: &str, default_port: u16) -> Result<Vec<Endpoint>, AddressError> {
-    hosts.split(',').zip(1..).map(|(host, number)| endpoint(host, number, default_port)).collect()
-}
-
-fn endpoint(text: &str, number: usize, default_port: u16) -> Result<Endpoint, AddressError> {
-    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']').ok_or(AddressError::Host(number))?;
-        let address: Ipv6Addr = host.parse().map_err(|_| AddressError::Host(number))?;
-        let port = match rest.strip_prefix(':') {
-            None if !rest.is_empty() => return Err(AddressError::Host(number)),
-            port => port,
-        };
-        (address.to_string(), port)
-    } else {
-        let (host, port) = text.rsplit_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
-        if host.is_empty() {
-            return Err(AddressError::NoHost(number));
-        }
-        if !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
-            return Err(AddressError::Host(number));
-        }
-        (host.to_owned(), port)
-    };
-    if host == "0.0.0.0" || host == "::" {
-        return Err(AddressError::Unspecified(number));
-    }
-    let port = match port {
-        None => default_port,
-        Some(port) => match port.parse() {
-            Ok(port) if port != 0 => port,
-            _ => return Err(AddressError::Port(number)),
-        },
-    };
-    Ok(Endpoint { host, port })
 }
 
 fn database(path: &str) -> Result<u32, AddressError> {

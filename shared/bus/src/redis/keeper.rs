@@ -3,54 +3,44 @@
 //! Subscribing is batched (whatever was asked for while the task was busy becomes one command) and pipelined (the next
 //! command does not wait for the last one's confirmation).
 
-use std::{
-    future::Future,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use redis::{
-    ErrorKind, RedisResult,
+    RedisResult,
     aio::{PubSubSink, PubSubStream},
 };
 use signal_wire::{backoff::Backoff, envelope::BROADCAST_CHANNEL};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until},
 };
 
 use super::{
-    Mode, PATTERNS,
     address::Address,
-    confirmation::Confirmations,
-    holdings::{Changes, Holdings},
-    node::{Node, REACH_TIMEOUT},
+    node::{Node, PING_INTERVAL},
     nodes::Nodes,
+};
+use crate::{
+    Mode,
+    holdings::Changes,
+    interest::{Closed, Interest},
+    mode::PREFIXES,
+    reach::REACH_TIMEOUT,
 };
 
 const LONGEST_DELAY: Duration = Duration::from_millis(400);
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), LONGEST_DELAY);
-/// A half-open connection is noticed after at most the two together.
-pub(super) const PING_INTERVAL: Duration = Duration::from_secs(3);
-pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// Nothing was answered for so long, although it was asked at least two seconds ago: the connection is half-open. Any
+/// answer will do, since that to a ping comes behind those to whatever was subscribed before it: over a slow link, or
+/// from a server on which everybody subscribes at once, it may take its time.
+const SILENCE: Duration = PING_INTERVAL.saturating_add(Duration::from_secs(2));
 /// Channels in one command when all are subscribed again.
 const RESUBSCRIBE_CHUNK: usize = 1000;
-/// Requests taken together into one command.
-const BATCH: usize = 256;
 
 /// Everything is to be subscribed again 2 s after Redis is back. A try that began just before that may hang to its end,
 /// and the one after it be delayed: what is left is for connecting and subscribing.
 const _: () = assert!(REACH_TIMEOUT.as_millis() + LONGEST_DELAY.as_millis() <= 1400);
-
-pub(super) enum Request {
-    Acquire(Vec<String>, oneshot::Sender<()>),
-    Release(Vec<String>),
-}
 
 /// What the task tells the reading end beside the messages themselves.
 pub(super) enum Link {
@@ -60,33 +50,20 @@ pub(super) enum Link {
     Restored,
 }
 
-/// The reading end is gone: the subscription is closed.
-struct Closed;
-
 type Confirmation = BoxFuture<'static, (u64, RedisResult<()>)>;
 
 /// The task's state that outlives a connection.
 pub(super) struct Keeper {
     mode: Mode,
-    holdings: Holdings,
-    /// How many those are, for whoever asks.
-    held: Arc<AtomicUsize>,
-    confirmations: Confirmations,
-    inbox: mpsc::UnboundedReceiver<Request>,
+    interest: Interest,
     links: mpsc::Sender<Link>,
     /// Failed tries since everything was last confirmed.
     attempt: u32,
 }
 
 impl Keeper {
-    pub(super) fn new(
-        mode: Mode,
-        inbox: mpsc::UnboundedReceiver<Request>,
-        links: mpsc::Sender<Link>,
-        held: Arc<AtomicUsize>,
-    ) -> Self {
-        let (holdings, confirmations) = Default::default();
-        Self { mode, holdings, held, confirmations, inbox, links, attempt: 0 }
+    pub(super) fn new(mode: Mode, interest: Interest, links: mpsc::Sender<Link>) -> Self {
+        Self { mode, interest, links, attempt: 0 }
     }
 
     /// Until the subscription is closed.
@@ -98,11 +75,12 @@ impl Keeper {
     async fn keep(&mut self, mut nodes: Nodes) -> Result<std::convert::Infallible, Closed> {
         let mut delay = Duration::ZERO;
         loop {
-            let connected = self.away(connect(&mut nodes, delay)).await?;
+            // Boxed, since it would make all that waits for it as large.
+            let connected = self.away(Box::pin(connect(&mut nodes, delay))).await?;
             let failure = match connected {
                 Ok((node, sink, stream)) => {
                     let failure = self.serve(&node, &mut nodes, sink, stream).await?;
-                    self.confirmations.lost();
+                    self.interest.confirmations.lost();
                     format!("{node}: {failure}")
                 }
                 Err(failure) => failure,
@@ -116,24 +94,16 @@ impl Keeper {
         }
     }
 
-    /// Waits for `what` while there is no connection. Requests are noted meanwhile, which keeps their queue short.
+    /// Waits for `what` while there is no connection, unless nobody hears it any more.
     async fn away<T>(&mut self, what: impl Future<Output = T>) -> Result<T, Closed> {
-        let mut what = pin!(what);
-        let mut requests = Vec::new();
-        loop {
+        let Self { interest, links, .. } = self;
+        let heard = async {
             tokio::select! {
-                done = &mut what => return Ok(done),
-                count = self.inbox.recv_many(&mut requests, BATCH) => {
-                    if count == 0 {
-                        return Err(Closed);
-                    }
-                    // A new connection is told all that is held, not what has changed.
-                    let (_, waiters) = self.note(requests.drain(..));
-                    self.wait(waiters);
-                }
-                () = self.links.closed() => return Err(Closed),
+                done = what => Ok(done),
+                () = links.closed() => Err(Closed),
             }
-        }
+        };
+        interest.away(heard).await?
     }
 
     /// Keeps one connection until it fails, and says how it failed.
@@ -148,34 +118,35 @@ impl Keeper {
         let (end, mut ended) = oneshot::channel();
         self.tell(Link::Up(stream, end)).await?;
         self.subscribe_all(&sink, &mut answers);
-        self.confirmations.connected();
+        self.interest.confirmations.connected();
         let (restored, mut is_restored) = oneshot::channel();
-        self.confirmations.wait(restored);
+        self.interest.confirmations.wait(restored);
         let mut announced = false;
 
         let mut moved = pin!(nodes.moved(&node.endpoint));
         let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut requests = Vec::new();
+        let mut answered = Instant::now();
         loop {
             tokio::select! {
                 Some((number, answer)) = answers.next() => match answer {
-                    Ok(()) => self.confirmations.confirm(number),
+                    Ok(()) => {
+                        answered = Instant::now();
+                        self.interest.confirmations.confirm(number);
+                    }
                     Err(error) => return Ok(error.to_string()),
                 },
+                () = sleep_until(answered + SILENCE) => return Ok("no answer to a ping in time".to_owned()),
                 _ = &mut is_restored, if !announced => {
                     announced = true;
                     self.attempt = 0;
-                    tracing::info!(node = %node.endpoint, channels = self.holdings.len(), "backplane subscribed");
+                    tracing::info!(node = %node.endpoint, channels = self.interest.holdings.len(), "backplane subscribed");
                     self.tell(Link::Restored).await?;
                 }
-                count = self.inbox.recv_many(&mut requests, BATCH) => {
-                    if count == 0 {
-                        return Err(Closed);
-                    }
-                    let (changes, waiters) = self.note(requests.drain(..));
+                changes = self.interest.changes() => {
+                    let (changes, waiters) = changes?;
                     self.apply(changes, &sink, &mut answers);
-                    self.wait(waiters);
+                    self.interest.wait(waiters);
                 }
                 _ = &mut ended => return Ok("the connection was closed".to_owned()),
                 _ = pings.tick() => answers.push(ping(sink.clone())),
@@ -193,43 +164,21 @@ impl Keeper {
 
     fn subscribe_all(&mut self, sink: &PubSubSink, answers: &mut FuturesUnordered<Confirmation>) {
         if self.mode == Mode::Pattern {
-            self.send(sink, answers, |mut sink| async move { sink.psubscribe(&PATTERNS[..]).await });
+            let patterns = PREFIXES.map(|prefix| format!("{prefix}*"));
+            self.send(sink, answers, |mut sink| async move { sink.psubscribe(&patterns[..]).await });
             self.send(sink, answers, |mut sink| async move { sink.subscribe(BROADCAST_CHANNEL).await });
         }
-        let channels = self.holdings.all();
+        let channels: Vec<_> = self.interest.holdings.all().map(|(channel, _)| channel.to_owned()).collect();
         for chunk in channels.chunks(RESUBSCRIBE_CHUNK) {
             let chunk = chunk.to_vec();
             self.send(sink, answers, |mut sink| async move { sink.subscribe(&chunk).await });
         }
     }
 
-    /// Counts what is asked for. Whoever waits for it may be answered once the changes are confirmed.
-    fn note(&mut self, requests: impl Iterator<Item = Request>) -> (Changes, Vec<oneshot::Sender<()>>) {
-        let mut waiters = Vec::new();
-        for request in requests {
-            match request {
-                Request::Acquire(channels, waiter) => {
-                    waiters.push(waiter);
-                    channels.into_iter().for_each(|channel| self.holdings.acquire(channel));
-                }
-                Request::Release(channels) => {
-                    channels.into_iter().for_each(|channel| self.holdings.release(channel));
-                }
-            }
-        }
-        self.held.store(self.holdings.len(), Ordering::Relaxed);
-        (self.holdings.changes(), waiters)
-    }
-
-    fn wait(&mut self, waiters: Vec<oneshot::Sender<()>>) {
-        for waiter in waiters {
-            self.confirmations.wait(waiter);
-        }
-    }
-
     /// At most one UNSUBSCRIBE and one SUBSCRIBE.
     fn apply(&mut self, changes: Changes, sink: &PubSubSink, answers: &mut FuturesUnordered<Confirmation>) {
-        let Changes { subscribe, unsubscribe } = changes;
+        let [subscribe, unsubscribe] = [changes.subscribe, changes.unsubscribe]
+            .map(|held| held.into_iter().map(|held| held.channel).collect::<Vec<_>>());
         if !unsubscribe.is_empty() {
             self.send(sink, answers, |mut sink| async move { sink.unsubscribe(&unsubscribe).await });
         }
@@ -247,7 +196,7 @@ impl Keeper {
     ) where
         F: Future<Output = RedisResult<()>> + Send + 'static,
     {
-        let number = self.confirmations.sent();
+        let number = self.interest.confirmations.sent();
         let mut answer: Confirmation = command(sink.clone()).map(move |answer| (number, answer)).boxed();
         // The sink hands a command to the connection when its future is first polled.
         match (&mut answer).now_or_never() {
@@ -265,46 +214,5 @@ async fn connect(nodes: &mut Nodes, delay: Duration) -> Result<(Node, PubSubSink
 }
 
 fn ping(mut sink: PubSubSink) -> Confirmation {
-    async move {
-        let answer = match timeout(PING_TIMEOUT, sink.ping::<redis::Value>()).await {
-            Ok(answer) => answer.map(drop),
-            Err(_) => Err((ErrorKind::Io, "no answer to a ping in time").into()),
-        };
-        (0, answer)
-    }
-    .boxed()
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::task::yield_now;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn requests_are_taken_while_there_is_no_connection() {
-        const REQUESTS: usize = 10 * BATCH;
-        let (requests, inbox) = mpsc::unbounded_channel();
-        let (links, _reader) = mpsc::channel(4);
-        let mut keeper = Keeper::new(Mode::Exact, inbox, links, Arc::default());
-        let mut waits = Vec::new();
-        for number in 0..REQUESTS {
-            let (waiter, confirmed) = oneshot::channel();
-            let _ = requests.send(Request::Acquire(vec!["a".to_owned(), number.to_string()], waiter));
-            let _ = requests.send(Request::Release(vec![number.to_string()]));
-            waits.push(confirmed);
-        }
-        let outage = async {
-            for _ in 0..REQUESTS {
-                yield_now().await;
-            }
-        };
-        assert!(keeper.away(outage).await.is_ok());
-        assert!(keeper.inbox.is_empty());
-        assert_eq!(keeper.holdings.all(), ["a"]);
-        assert!(waits.iter_mut().all(|confirmed| confirmed.try_recv().is_err()));
-
-        drop(requests);
-        assert!(keeper.away(std::future::pending::<()>()).await.is_err(), "nobody can ask any more");
-    }
+    async move { (0, sink.ping::<redis::Value>().await.map(drop)) }.boxed()
 }

@@ -1,30 +1,25 @@
 //! One server, and the connections to it.
 
-use std::{fmt, future::Future, io, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, ErrorKind, RedisConnectionInfo, RedisError, RedisResult,
     aio::{MultiplexedConnection, PubSub, PubSubSink, PubSubStream},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
-};
-use tokio_rustls::client::TlsStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::{either::Either, task::AbortOnDropHandle};
 
-use super::{
-    address::{Address, Credentials, Endpoint},
+use super::address::{Address, Credentials};
+use crate::{
+    endpoint::Endpoint,
+    reach::{self, LOGIN_TIMEOUT, Stream, in_time},
     tls,
 };
 
-/// Of name resolution and TCP. Short, since a try that began just before a server came back may hang for as long.
-pub(super) const REACH_TIMEOUT: Duration = Duration::from_secs(1);
-/// Of TLS and login. Longer: who is there and busy, as after a restart when everybody comes at once, would otherwise do
-/// the same work again and again.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(3);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often a connection is asked whether it still carries anything.
+pub(super) const PING_INTERVAL: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -91,13 +86,10 @@ impl Node {
     }
 
     async fn log_in<T>(&self, login: impl AsyncFnOnce(Stream) -> RedisResult<T>) -> RedisResult<T> {
-        let Endpoint { host, port } = &self.endpoint;
-        let tcp = in_time(REACH_TIMEOUT, "not reached", TcpStream::connect((host.as_str(), *port))).await?;
-        // Small commands follow each other: a subscription must not wait until the last one is acknowledged.
-        tcp.set_nodelay(true)?;
+        let tcp = reach::tcp(&self.endpoint).await?;
         let logging_in = async {
             let stream = match self.tls {
-                true => Either::Right(tls::connect(host, tcp).await?),
+                true => Either::Right(tls::connect(&self.endpoint.host, tcp).await?),
                 false => Either::Left(tcp),
             };
             login(stream).await
@@ -126,19 +118,6 @@ async fn authenticate(stream: &mut Stream, login: &RedisConnectionInfo) -> Redis
             let refusal = String::from_utf8_lossy(refusal).trim_end().to_owned();
             Err((ErrorKind::AuthenticationFailed, "AUTH is refused", refusal).into())
         }
-    }
-}
-
-pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
-
-async fn in_time<T, E: Into<RedisError>>(
-    limit: Duration,
-    otherwise: &str,
-    step: impl Future<Output = Result<T, E>>,
-) -> RedisResult<T> {
-    match timeout(limit, step).await {
-        Ok(done) => done.map_err(Into::into),
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("{otherwise} within {limit:?}")).into()),
     }
 }
 

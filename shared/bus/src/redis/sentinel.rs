@@ -12,9 +12,10 @@ use redis::{ErrorKind, RedisResult, Role, cmd};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    address::{Address, Endpoint},
+    address::Address,
     node::{Connection, Node, NodeError},
 };
+use crate::endpoint::Endpoint;
 
 /// For all of them to answer, if none does sooner.
 const ASK_TIMEOUT: Duration = Duration::from_secs(3);

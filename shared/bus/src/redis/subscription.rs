@@ -1,9 +1,6 @@
 //! One subscription: the ends that the edge holds. What it hears of, [`super::keeper`] keeps.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,58 +9,16 @@ use redis::{Msg, aio::PubSubStream};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Mode,
     address::Address,
-    keeper::{Keeper, Link, Request},
+    keeper::{Keeper, Link},
 };
-use crate::{BusError, Channels, Event, Events, Publication};
+use crate::{Channels, Event, Events, Mode, Publication, interest::interest};
 
 pub(super) fn open(address: &Arc<Address>, mode: Mode) -> (Arc<dyn Channels>, Box<dyn Events>) {
-    // Unbounded, because releasing must not wait. A connection has at most two requests in here at a time, and the
-    // keeper takes them out whether Redis is there or not.
-    let (requests, inbox) = mpsc::unbounded_channel();
+    let (channels, interest) = interest(mode);
     let (links, reader) = mpsc::channel(4);
-    let held = Arc::new(AtomicUsize::new(0));
-    tokio::spawn(Keeper::new(mode, inbox, links, Arc::clone(&held)).run(Arc::clone(address)));
-    (Arc::new(RedisChannels { requests, mode, held }), Box::new(RedisEvents { links: reader, stream: None }))
-}
-
-#[derive(Debug)]
-struct RedisChannels {
-    requests: mpsc::UnboundedSender<Request>,
-    mode: Mode,
-    /// As the keeper last counted.
-    held: Arc<AtomicUsize>,
-}
-
-impl RedisChannels {
-    /// The channels to subscribe to one by one: what a pattern hears too would be heard twice.
-    fn exact(&self, mut channels: Vec<String>) -> Vec<String> {
-        channels.retain(|channel| !self.mode.always_hears(channel));
-        channels
-    }
-}
-
-#[async_trait]
-impl Channels for RedisChannels {
-    async fn acquire(&self, channels: Vec<String>) -> Result<(), BusError> {
-        let (waiter, confirmed) = oneshot::channel();
-        // Also with no channel left: the patterns have to be confirmed.
-        self.requests.send(Request::Acquire(self.exact(channels), waiter)).map_err(|_| BusError::Closed)?;
-        confirmed.await.map_err(|_| BusError::Closed)
-    }
-
-    fn release(&self, channels: Vec<String>) {
-        let channels = self.exact(channels);
-        if !channels.is_empty() {
-            // After the subscription has closed there is nothing to release.
-            let _ = self.requests.send(Request::Release(channels));
-        }
-    }
-
-    fn held(&self) -> usize {
-        self.held.load(Ordering::Relaxed)
-    }
+    tokio::spawn(Keeper::new(mode, interest, links).run(Arc::clone(address)));
+    (channels, Box::new(RedisEvents { links: reader, stream: None }))
 }
 
 struct RedisEvents {

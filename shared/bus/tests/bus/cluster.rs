@@ -1,6 +1,6 @@
 //! A Redis Cluster: any node does for either end, and another when one dies.
 
-use signal_bus::redis::{Mode, RedisBus};
+use signal_bus::{Mode, redis::RedisBus};
 use signal_harness::{Redis, RedisCluster, eventually, require};
 
 use crate::{

@@ -2,21 +2,20 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use signal_bus::{
-    Bus,
-    redis::{Mode, RedisBus},
-};
-use signal_harness::{Redis, require};
+use signal_bus::Mode;
 use tokio::{task::JoinSet, time::timeout};
 
-use crate::listener::{Listener, SOON, heard, publication, say};
+use crate::{
+    listener::{Listener, SOON, heard, publication, say},
+    server::{Broker, on_each},
+};
 
-#[tokio::test]
-async fn many_acquire_at_once() {
-    require!(Redis);
-    let server = Redis::launch().await;
-    let bus = RedisBus::new(&server.url(), Mode::Exact).unwrap();
-    let mut listener = Listener::open(&bus).await;
+on_each!(many_acquire_at_once, what_is_said_while_a_channel_is_held_is_heard, with_patterns_too);
+
+async fn many_acquire_at_once<B: Broker>() {
+    let server = B::launch().await;
+    let bus = &*server.bus(Mode::Exact);
+    let mut listener = Listener::open(bus).await;
     let waiting: Vec<_> = (0..500)
         .map(|n| {
             let (channels, names) = (Arc::clone(&listener.channels), vec![format!("c{n}"), "shared".to_owned()]);
@@ -25,24 +24,24 @@ async fn many_acquire_at_once() {
         .collect();
     for (n, acquired) in waiting.into_iter().enumerate() {
         timeout(SOON, acquired).await.expect("never confirmed").unwrap().unwrap();
-        say(&bus, &format!("c{n}"), "x").await;
+        say(bus, &format!("c{n}"), "x").await;
         assert_eq!(listener.message().await, heard(&format!("c{n}"), "x"));
     }
     for _ in 0..499 {
         listener.release(&["shared"]);
     }
     listener.acquire(&["end"]).await;
-    say(&bus, "shared", "last holder").await;
+    say(bus, "shared", "last holder").await;
     assert_eq!(listener.message().await, heard("shared", "last holder"));
 }
 
 /// Each of many tasks holds a channel of its own and one that comes and goes with the others' turns, and hears what is
 /// said on both while it holds them.
-async fn come_and_go(mode: Mode) {
+async fn come_and_go<B: Broker>(mode: Mode) {
     const TASKS: usize = 20;
     const TURNS: usize = 50;
-    let server = Redis::launch().await;
-    let bus = Arc::new(RedisBus::new(&server.url(), mode).unwrap());
+    let server = B::launch().await;
+    let bus = server.bus(mode);
     let mut listener = Listener::open(&*bus).await;
     let mut tasks = JoinSet::new();
     for task in 0..TASKS {
@@ -72,19 +71,15 @@ async fn come_and_go(mode: Mode) {
     }
     // Confirmed after all releases.
     listener.acquire(&["end"]).await;
-    let mut subscribed = server.command(&["PUBSUB", "CHANNELS"]).await.unwrap();
+    let mut subscribed = server.subscribed().await;
     subscribed.retain(|channel| channel != "ws:broadcast");
     assert_eq!(subscribed, ["end"]);
 }
 
-#[tokio::test]
-async fn what_is_said_while_a_channel_is_held_is_heard() {
-    require!(Redis);
-    come_and_go(Mode::Exact).await;
+async fn what_is_said_while_a_channel_is_held_is_heard<B: Broker>() {
+    come_and_go::<B>(Mode::Exact).await;
 }
 
-#[tokio::test]
-async fn with_patterns_too() {
-    require!(Redis);
-    come_and_go(Mode::Pattern).await;
+async fn with_patterns_too<B: Broker>() {
+    come_and_go::<B>(Mode::Pattern).await;
 }

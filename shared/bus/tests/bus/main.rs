@@ -1,22 +1,21 @@
-//! All backplanes held to one behaviour, and Redis to what only servers on a network can do.
+//! All backplanes held to one behaviour, and those on a network to what only servers can do.
 #![allow(clippy::unwrap_used, reason = "a test that finds something missing has failed")]
 
 mod behaviour;
 mod cluster;
 mod coming_and_going;
+mod half_open;
 mod listener;
+mod nats;
 mod outage;
 mod pattern;
 mod sentinel;
+mod server;
 mod sharded;
+mod tandem;
 mod tls;
 
-use signal_bus::{
-    BusError,
-    memory::MemoryBus,
-    redis::{Mode, RedisBus},
-};
-use signal_harness::{Redis, require};
+use signal_bus::{BusError, Mode, memory::MemoryBus, nats::NatsBus, redis::RedisBus};
 
 use crate::{
     behaviour::behaves,
@@ -38,11 +37,16 @@ async fn a_dropped_subscription_hears_and_holds_nothing() {
     assert!(matches!(channels.acquire(vec!["b".into()]).await, Err(BusError::Closed)));
 }
 
-#[tokio::test]
-async fn redis() {
-    require!(Redis);
-    let server = Redis::launch().await;
-    behaves(&RedisBus::new(&server.url(), Mode::Exact).unwrap()).await;
+#[test]
+fn an_address_of_nats_that_is_none_is_refused_and_never_shown() {
+    let refused = NatsBus::new("nats://:secret@a:1,b:x", Mode::Exact).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "the backplane's address is not valid: credentials are user:password@ or token@, percent-encoded where they are \
+         not plain UTF-8"
+    );
+    let bus = NatsBus::new("nats://secret@127.0.0.1:1", Mode::Exact).unwrap();
+    assert!(!format!("{bus:?}").contains("secret"));
 }
 
 #[test]

@@ -1,9 +1,6 @@
 //! Sentinels: whoever is the master is followed.
 
-use signal_bus::{
-    Bus, BusError,
-    redis::{Mode, RedisBus},
-};
+use signal_bus::{Bus, BusError, Mode, redis::RedisBus};
 use signal_harness::{Redis, RedisSentinel, eventually, require};
 
 use crate::{

@@ -4,10 +4,7 @@ mod failures;
 mod moves;
 mod order;
 
-use signal_bus::{
-    Bus, BusError,
-    redis::{Mode, RedisBus},
-};
+use signal_bus::{Bus, BusError, Mode, redis::RedisBus};
 use signal_harness::{Redis, RedisCluster, require};
 
 use crate::{

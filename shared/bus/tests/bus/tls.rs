@@ -3,7 +3,7 @@
 
 use std::{path::Path, process::Command};
 
-use signal_bus::redis::{Mode, RedisBus};
+use signal_bus::{Mode, redis::RedisBus};
 use signal_harness::{Certificates, Process, Redis, RedisCluster, RedisSentinel, RedisTls, Signal, require};
 
 use crate::{
@@ -16,14 +16,23 @@ const CERTIFICATES: &str = "BUS_TEST_CERTIFICATES";
 #[tokio::test]
 async fn a_server_whose_authority_is_trusted() {
     require!(RedisTls);
-    #[allow(clippy::disallowed_methods, reason = "how the process that trusts the authority knows that it is that")]
-    if let Ok(dir) = std::env::var(CERTIFICATES) {
-        with_trust(&Certificates::at(Path::new(&dir))).await;
-        return;
+    match trusted() {
+        Some(certificates) => with_trust(&certificates).await,
+        None => again_with_trust("tls::a_server_whose_authority_is_trusted").await,
     }
+}
+
+/// In the process that trusts an authority, its certificates.
+pub(crate) fn trusted() -> Option<Certificates> {
+    #[allow(clippy::disallowed_methods, reason = "how the process that trusts the authority knows that it is that")]
+    std::env::var(CERTIFICATES).ok().map(|dir| Certificates::at(Path::new(&dir)))
+}
+
+/// Runs `test` in a process that trusts an authority.
+pub(crate) async fn again_with_trust(test: &str) {
     let certificates = Certificates::make();
     let mut again = Command::new(std::env::current_exe().unwrap());
-    again.args(["--exact", "tls::a_server_whose_authority_is_trusted", "--nocapture"]);
+    again.args(["--exact", test, "--nocapture"]);
     again.env("SSL_CERT_FILE", certificates.ca_file()).env(CERTIFICATES, certificates.dir());
     let process = Process::spawn("the same test", again, Signal::Kill);
     let status = process.wait_exit(3 * AT_LAST).await;

@@ -79,9 +79,21 @@ pub struct BackplaneSettings {
     /// Redis that sister services publish to: `redis://[user:password@]host[:port][/db]`,
     /// `redis-cluster://host,host[?pubsub=sharded]` or `redis-sentinel://host,host/master`, with `rediss` for TLS,
     /// which trusts the system's roots or those in the file that SSL_CERT_FILE names. With `pubsub=sharded` services
-    /// publish by SPUBLISH.
+    /// publish by SPUBLISH. Behind a space: the address of another backplane that edges also hear, while a fleet moves.
     #[arg(long, env = "SIGNAL_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<Secret>,
+
+    /// NATS that sister services publish to, instead of Redis:
+    /// `nats://[user:password@|token@]host[:port],host[:port]`, with `tls` for TLS, which trusts the same roots.
+    #[arg(long, env = "SIGNAL_NATS_URL", value_name = "URL", hide_env_values = true)]
+    pub nats_url: Option<Secret>,
+}
+
+impl BackplaneSettings {
+    /// Whether any address is set.
+    pub fn is_set(&self) -> bool {
+        self.redis_url.is_some() || self.nats_url.is_some()
+    }
 }
 
 #[derive(Debug, Clone, clap::Args)]

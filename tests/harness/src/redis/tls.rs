@@ -71,6 +71,11 @@ impl Certificates {
         self.dir.join("ca.pem")
     }
 
+    /// The server's certificate and its key.
+    pub(crate) fn server_files(&self) -> [String; 2] {
+        ["server.pem", "key.pem"].map(|name| path(&self.dir.join(name)))
+    }
+
     pub(super) fn server_arguments(&self, port: u16) -> Vec<String> {
         self.options(port).into_iter().flat_map(|(name, value)| [format!("--{name}"), value]).collect()
     }

@@ -90,7 +90,7 @@ async fn says_what_is_missing_and_what_is_wrong() {
         assert!(finished.output.contains(said), "{said} in\n{}", finished.output);
     };
     let run = async |fixture: &Fixture, args: &[&str]| replay(&cluster, fixture, args).run(SOON).await;
-    expect(run(&fixture, &["--from", "2h", "--push"]).await, "not set: SIGNAL_REDIS_URL");
+    expect(run(&fixture, &["--from", "2h", "--push"]).await, "not set: SIGNAL_REDIS_URL or SIGNAL_NATS_URL");
     expect(run(&empty, &["--from", "2h"]).await, "the database does not fit");
     expect(run(&fixture, &["--from", "0:1"]).await, "partition 0 ends at 0");
     expect(run(&fixture, &["--from", "2h", "--checkpoint", "no/such/folder"]).await, "can't be written");

@@ -27,10 +27,7 @@ use super::{
     slot::Slot,
     survey::{Outlook, Survey},
 };
-use crate::{
-    Event,
-    redis::address::{Address, Endpoint},
-};
+use crate::{Event, endpoint::Endpoint, redis::address::Address};
 
 /// Requests taken together.
 const BATCH: usize = 256;
@@ -208,7 +205,8 @@ impl Keeper {
         }
         if let Some((from, attached)) = placed.at.and_then(|id| self.links.get(id)) {
             let reason = format!("Redis at {from}: slot {slot} has moved to {owner}");
-            attached.next().commands.unsubscribe(placed.holdings.all());
+            let channels = placed.holdings.all().map(|(channel, _)| channel.to_owned()).collect();
+            attached.next().commands.unsubscribe(channels);
             attached.next().parts.push((slot, placed.confirmations.sent()));
             if placed.lose() {
                 self.broken.insert(slot);

@@ -7,6 +7,7 @@
 use std::{
     collections::{HashSet, VecDeque},
     io,
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -24,14 +25,15 @@ use super::{
 };
 use crate::{
     Event, Publication,
-    redis::{
-        keeper::{PING_INTERVAL, PING_TIMEOUT},
-        node::{Node, Stream},
-    },
+    reach::Stream,
+    redis::node::{Node, PING_INTERVAL},
 };
 
 /// Read at once, and so about as much as one element of the queue to the reading end holds.
 const READ: usize = 64 * 1024;
+/// For anything to be said once a ping was sent. The answer itself comes behind those to whatever was subscribed before
+/// it.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// The number of a ping that ends no batch.
 const ALIVE: u64 = 0;
 
@@ -59,7 +61,7 @@ pub(super) struct Commands {
 
 impl Commands {
     /// `channels` are of one slot.
-    pub(super) fn subscribe(&mut self, channels: &[String]) {
+    pub(super) fn subscribe(&mut self, channels: &[&str]) {
         if !channels.is_empty() {
             self.bytes.extend(cmd("SSUBSCRIBE").arg(channels).get_packed_command());
         }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, ops::RangeInclusive, sync::Arc};
 use redis::Value;
 
 use super::slot::{SLOTS, Slot};
-use crate::redis::address::Endpoint;
+use crate::endpoint::Endpoint;
 
 /// A master.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,8 +23,9 @@ use super::{
 };
 use crate::{
     Publication,
+    endpoint::Endpoint,
     redis::{
-        address::{Address, Endpoint, Topology},
+        address::{Address, Topology},
         publisher::{PublishError, Publisher},
     },
 };

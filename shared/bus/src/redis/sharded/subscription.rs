@@ -17,10 +17,7 @@ use super::{
     link::QUEUE,
     slot::{Slot, slot},
 };
-use crate::{
-    BusError, Channels, Event, Events,
-    redis::address::{Address, Endpoint},
-};
+use crate::{BusError, Channels, Event, Events, endpoint::Endpoint, redis::address::Address};
 
 pub(in crate::redis) fn open(address: &Arc<Address>, seeds: &[Endpoint]) -> (Arc<dyn Channels>, Box<dyn Events>) {
     // Unbounded, because releasing must not wait. The keeper takes requests out whether Redis is there or not.

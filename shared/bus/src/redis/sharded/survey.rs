@@ -16,9 +16,12 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::map::{Map, View};
-use crate::redis::{
-    address::{Address, Endpoint},
-    node::{Connection, Node, NodeError},
+use crate::{
+    endpoint::Endpoint,
+    redis::{
+        address::Address,
+        node::{Connection, Node, NodeError},
+    },
 };
 
 const CALM_INTERVAL: Duration = Duration::from_secs(1);

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use signal_bus::{
-    Bus,
-    redis::{Mode, RedisBus},
-};
+use signal_bus::{Bus, Mode, redis::RedisBus};
 use signal_harness::{Redis, RedisCluster, require};
 use tokio::time::timeout;
 

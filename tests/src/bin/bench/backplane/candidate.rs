@@ -3,10 +3,7 @@
 use std::{any::Any, sync::Arc};
 
 use anyhow::{Context, ensure};
-use signal_bus::{
-    Bus,
-    redis::{Mode, RedisBus},
-};
+use signal_bus::{Bus, Mode, redis::RedisBus};
 use signal_harness::{Redis, RedisCluster, Server};
 
 use crate::{Options, cpu::Cpu, report::progress};

@@ -9,8 +9,9 @@ use tokio::sync::mpsc;
 
 use crate::{
     Event,
+    endpoint::Endpoint,
     redis::{
-        address::{Address, Endpoint},
+        address::Address,
         node::Node,
         sharded::{
             link::{Commands, Link, LinkId, News},

@@ -1,10 +1,10 @@
 //! One slot's channels, and where they are heard.
 
 use super::links::Attached;
-use crate::redis::{
+use crate::{
     confirmation::Confirmations,
     holdings::{Changes, Holdings},
-    sharded::{link::LinkId, slot::Slot},
+    redis::sharded::{link::LinkId, slot::Slot},
 };
 
 #[derive(Debug, Default)]
@@ -30,7 +30,8 @@ impl Placed {
         self.placing = self.confirmations.sent();
         self.is_settled = false;
         let next = attached.next();
-        next.commands.subscribe(&self.holdings.all());
+        let channels: Vec<&str> = self.holdings.all().map(|(channel, _)| channel).collect();
+        next.commands.subscribe(&channels);
         next.parts.push((slot, self.placing));
         self.confirmations.connected();
     }
@@ -42,7 +43,8 @@ impl Placed {
             return;
         }
         let next = attached.next();
-        next.commands.unsubscribe(unsubscribe);
+        next.commands.unsubscribe(unsubscribe.into_iter().map(|held| held.channel).collect());
+        let subscribe: Vec<&str> = subscribe.iter().map(|held| held.channel.as_str()).collect();
         next.commands.subscribe(&subscribe);
         next.parts.push((slot, self.confirmations.sent()));
     }

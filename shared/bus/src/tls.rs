@@ -18,7 +18,7 @@ use tokio_rustls::{
 /// One for the process, as the roots are. They are read when they are first needed.
 static CONNECTOR: OnceLock<TlsConnector> = OnceLock::new();
 
-pub(super) async fn connect(host: &str, tcp: TcpStream) -> io::Result<Box<TlsStream<TcpStream>>> {
+pub(crate) async fn connect(host: &str, tcp: TcpStream) -> io::Result<Box<TlsStream<TcpStream>>> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     // Both are large, and would make everything that may connect as large.
     Box::pin(connector()?.connect(name, tcp)).await.map(Box::new)

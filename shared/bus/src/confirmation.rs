@@ -1,6 +1,6 @@
 //! Who waits for which confirmation.
 //!
-//! Redis answers a connection's commands in their order, so "everything sent so far is confirmed" is one number.
+//! A server answers a connection's commands in their order, so "everything sent so far is confirmed" is one number.
 
 use std::{collections::VecDeque, mem};
 
@@ -11,7 +11,7 @@ const FEW: usize = 64;
 
 /// Numbers commands as they are sent and releases waiters as they are confirmed. Begins away, without a connection.
 #[derive(Debug, Default)]
-pub(super) struct Confirmations {
+pub(crate) struct Confirmations {
     sent: u64,
     confirmed: u64,
     connected: bool,
@@ -23,14 +23,14 @@ pub(super) struct Confirmations {
 
 impl Confirmations {
     /// Counts a command that is being sent; its number is to be handed back to [`Self::confirm`].
-    pub(super) fn sent(&mut self) -> u64 {
+    pub(crate) fn sent(&mut self) -> u64 {
         self.sent += 1;
         self.sent
     }
 
     /// `waiter` is told once everything that was sent until now is confirmed; while there is no connection, once all is
     /// confirmed that [`Self::connected`] finds sent.
-    pub(super) fn wait(&mut self, waiter: oneshot::Sender<()>) {
+    pub(crate) fn wait(&mut self, waiter: oneshot::Sender<()>) {
         if !self.connected {
             self.park(waiter);
         } else if self.confirmed >= self.sent {
@@ -50,7 +50,7 @@ impl Confirmations {
         self.parked.push(waiter);
     }
 
-    pub(super) fn confirm(&mut self, number: u64) {
+    pub(crate) fn confirm(&mut self, number: u64) {
         self.confirmed = self.confirmed.max(number);
         while self.waiting.front().is_some_and(|(wanted, _)| *wanted <= self.confirmed) {
             if let Some((_, waiter)) = self.waiting.pop_front() {
@@ -60,7 +60,7 @@ impl Confirmations {
     }
 
     /// Nothing that was sent on the connection that is gone will be confirmed: who waits, waits for the next one.
-    pub(super) fn lost(&mut self) {
+    pub(crate) fn lost(&mut self) {
         self.connected = false;
         self.confirmed = self.sent;
         for (_, waiter) in mem::take(&mut self.waiting) {
@@ -69,7 +69,7 @@ impl Confirmations {
     }
 
     /// There is a connection again, and everything that is held has been sent on it.
-    pub(super) fn connected(&mut self) {
+    pub(crate) fn connected(&mut self) {
         self.connected = true;
         self.prune_at = 0;
         for waiter in mem::take(&mut self.parked) {

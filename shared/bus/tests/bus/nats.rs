@@ -1,0 +1,8 @@
+//! What only NATS does.
+
+mod cluster;
+mod flood;
+mod limits;
+mod login;
+mod sister;
+mod tls;
