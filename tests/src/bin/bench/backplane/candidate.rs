@@ -3,8 +3,8 @@
 use std::{any::Any, sync::Arc};
 
 use anyhow::{Context, ensure};
-use signal_bus::{Bus, Mode, redis::RedisBus};
-use signal_harness::{Redis, RedisCluster, Server};
+use signal_bus::{Bus, Mode, nats::NatsBus, redis::RedisBus};
+use signal_harness::{Nats, NatsCluster, Redis, RedisCluster, Server};
 
 use crate::{Options, cpu::Cpu, report::progress};
 
@@ -30,7 +30,31 @@ pub(crate) async fn launch_all(options: &Options) -> anyhow::Result<Vec<Candidat
             progress(&format!("the backplane is not measured on a cluster: {missing}"));
         }
     }
+    match Nats::available() {
+        Ok(()) => candidates.extend([nats().await?, nats_cluster().await?]),
+        Err(missing) => {
+            ensure!(options.only.is_empty(), "{missing}");
+            progress(&format!("the backplane is not measured on NATS: {missing}"));
+        }
+    }
     Ok(candidates)
+}
+
+async fn nats() -> anyhow::Result<Candidate> {
+    let server = Nats::launch().await;
+    let bus = on_nats(&server.url())?;
+    Ok(Candidate { id: "nats", title: "one NATS server", bus, pids: vec![server.pid()], _servers: Box::new(server) })
+}
+
+async fn nats_cluster() -> anyhow::Result<Candidate> {
+    let cluster = NatsCluster::launch().await;
+    let bus = on_nats(&cluster.url())?;
+    let pids = cluster.servers().iter().map(Nats::pid).collect();
+    Ok(Candidate { id: "nats_cluster", title: "NATS cluster of 3", bus, pids, _servers: Box::new(cluster) })
+}
+
+fn on_nats(url: &str) -> anyhow::Result<Arc<dyn Bus>> {
+    Ok(Arc::new(NatsBus::new(url, Mode::Exact).context("the harness has valid addresses")?))
 }
 
 async fn redis() -> anyhow::Result<Candidate> {

@@ -7,7 +7,10 @@ use signal_bus::{Event, Publication};
 use signal_tests::figures::quantile;
 use tokio::time::timeout;
 
-use super::{candidate::Candidate, flow::channel};
+use super::{
+    candidate::Candidate,
+    flow::{channel, is_known, is_probe},
+};
 
 const MESSAGES: usize = 2000;
 const CHANNELS: usize = 100;
@@ -17,6 +20,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 pub(crate) async fn measure(candidate: &Candidate) -> anyhow::Result<(f64, f64)> {
     let (channels, mut events) = candidate.bus.subscribe();
     channels.acquire((0..CHANNELS).map(channel).collect()).await?;
+    is_known(candidate.bus.as_ref(), channels.as_ref(), events.as_mut()).await?;
     let (mut samples, mut batch) = (Vec::with_capacity(MESSAGES), Vec::new());
     for number in 0..MESSAGES {
         let said = Publication { channel: channel(number % CHANNELS), payload: number.to_string().into() };
@@ -26,6 +30,7 @@ pub(crate) async fn measure(candidate: &Candidate) -> anyhow::Result<(f64, f64)>
                 let open = timeout(WITHIN, events.next(&mut batch, 1)).await.context("a message is missing")?;
                 ensure!(open, "the subscription has closed");
                 match batch.pop() {
+                    Some(probe) if is_probe(&probe) => {}
                     Some(Event::Message(heard)) => break Ok((heard, began.elapsed())),
                     Some(Event::Lost { reason }) => anyhow::bail!("the backplane is lost: {reason}"),
                     _ => {}
