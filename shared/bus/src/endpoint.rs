@@ -2,7 +2,7 @@
 
 use std::{fmt, net::Ipv6Addr};
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Endpoint {
     /// A name or an IP address, an IPv6 one without its brackets.
     pub(crate) host: String,

@@ -6,6 +6,7 @@
 pub mod memory;
 pub mod nats;
 pub mod redis;
+pub mod tandem;
 
 mod confirmation;
 mod endpoint;

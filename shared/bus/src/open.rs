@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use signal_service::settings::BackplaneSettings;
 
-use crate::{Bus, BusError, Mode, nats::NatsBus, redis::RedisBus};
+use crate::{Bus, BusError, Mode, nats::NatsBus, redis::RedisBus, tandem::Tandem};
 
 /// What has to be set: one of the two.
 pub const VARIABLES: &str = "SIGNAL_REDIS_URL or SIGNAL_NATS_URL";
@@ -22,17 +22,39 @@ pub enum OpenError {
     Nats(BusError),
 }
 
-/// Connects later.
+/// Connects later. Behind an address and a space there may be another one, of either kind: it is heard, too, and nothing
+/// is said on it. So a fleet moves from one backplane to another.
 ///
 /// # Errors
-/// If not exactly one address is set, or if it is none.
+/// If not exactly one of the two is set, or if it holds what is no address.
 pub fn open(settings: &BackplaneSettings, mode: Mode) -> Result<Arc<dyn Bus>, OpenError> {
     match (&settings.redis_url, &settings.nats_url) {
         (None, None) => Err(OpenError::Missing),
         (Some(_), Some(_)) => Err(OpenError::Both),
-        (Some(url), None) => Ok(Arc::new(RedisBus::new(url.expose(), mode).map_err(OpenError::Redis)?)),
-        (None, Some(url)) => Ok(Arc::new(NatsBus::new(url.expose(), mode).map_err(OpenError::Nats)?)),
+        (Some(url), None) => addresses(url.expose(), redis, mode).map_err(OpenError::Redis),
+        (None, Some(url)) => addresses(url.expose(), nats, mode).map_err(OpenError::Nats),
     }
+}
+
+type Open = fn(&str, Mode) -> Result<Arc<dyn Bus>, BusError>;
+
+fn redis(url: &str, mode: Mode) -> Result<Arc<dyn Bus>, BusError> {
+    Ok(Arc::new(RedisBus::new(url, mode)?))
+}
+
+fn nats(url: &str, mode: Mode) -> Result<Arc<dyn Bus>, BusError> {
+    Ok(Arc::new(NatsBus::new(url, mode)?))
+}
+
+fn addresses(text: &str, first: Open, mode: Mode) -> Result<Arc<dyn Bus>, BusError> {
+    let mut addresses = text.split_whitespace();
+    let own = first(addresses.next().unwrap_or_default(), mode)?;
+    let Some(other) = addresses.next() else { return Ok(own) };
+    if addresses.next().is_some() {
+        return Err(BusError::Address("there are more than two of them".to_owned()));
+    }
+    let open: Open = if other.starts_with("redis") { redis } else { nats };
+    Ok(Arc::new(Tandem::new(own, open(other, mode)?)))
 }
 
 #[cfg(test)]
@@ -52,6 +74,20 @@ mod tests {
         assert_eq!(neither, "SIGNAL_REDIS_URL or SIGNAL_NATS_URL is not set");
         let both = opened(Some("redis://a"), Some("nats://a")).expect_err("both are set");
         assert_eq!(both, "SIGNAL_REDIS_URL and SIGNAL_NATS_URL are both set, and there is one backplane");
+    }
+
+    #[test]
+    fn another_one_may_be_heard_beside_it() {
+        let tandem = opened(Some("redis://a  redis-cluster://b,c?pubsub=sharded"), None).expect("valid");
+        assert!(tandem.starts_with("Tandem") && tandem.matches("RedisBus").count() == 2, "{tandem}");
+        let tandem = opened(None, Some("nats://a redis://b")).expect("valid");
+        assert!(tandem.find("NatsBus") < tandem.find("RedisBus"), "{tandem}");
+        for text in ["redis://a http://b", "redis://a redis://b redis://c", "nats://a redis://b", " "] {
+            assert!(opened(Some(text), None).is_err(), "{text}");
+        }
+        let sharded = "redis://a redis-cluster://b?pubsub=sharded".into();
+        let settings = BackplaneSettings { redis_url: Some(sharded), nats_url: None };
+        assert!(open(&settings, Mode::Pattern).is_err_and(|error| error.to_string().contains("pubsub=sharded")));
     }
 
     #[test]

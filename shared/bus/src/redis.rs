@@ -6,14 +6,19 @@ mod node;
 mod nodes;
 mod publisher;
 mod sentinel;
+mod sharded;
 mod subscription;
 
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use self::{address::Address, publisher::Publisher};
-use crate::{Bus, BusError, Channels, Events, Mode, Publication};
+use self::{
+    address::{Address, Pubsub, Topology},
+    publisher::Publisher,
+    sharded::ShardedPublisher,
+};
+use crate::{Bus, BusError, Channels, Events, Mode, Publication, endpoint::Endpoint};
 
 /// A [`Bus`] on Redis: one server, a cluster, or the master that sentinels name. Clones share the publishing
 /// connection.
@@ -21,7 +26,14 @@ use crate::{Bus, BusError, Channels, Events, Mode, Publication};
 pub struct RedisBus {
     address: Arc<Address>,
     mode: Mode,
-    publisher: Arc<Publisher>,
+    ends: Ends,
+}
+
+/// How the two ends of an address speak.
+#[derive(Clone)]
+enum Ends {
+    Classic(Arc<Publisher>),
+    Sharded { nodes: Arc<[Endpoint]>, publisher: Arc<ShardedPublisher> },
 }
 
 impl fmt::Debug for RedisBus {
@@ -34,17 +46,31 @@ impl RedisBus {
     /// Connects later. `url` is one of, each with `rediss` instead of `redis` for TLS:
     ///
     /// - `redis://[user:password@]host[:port][/db]`
-    /// - `redis-cluster://[user:password@]host[:port],host[:port],…`
+    /// - `redis-cluster://[user:password@]host[:port],host[:port],…[?pubsub=classic|sharded]`: with sharded pub/sub
+    ///   (Redis 7 or later) a message is read by the shard of its channel, and not by the whole cluster. It has no
+    ///   patterns.
     /// - `redis-sentinel://[user:password@]host[:port],host[:port],…/master[/db]`: the sentinels, and the name that
     ///   they know the master by. Sentinels that refuse the credentials are asked without them.
     ///
     /// With TLS, servers are verified against the system's roots or those in the file that `SSL_CERT_FILE` names.
     pub fn new(url: &str, mode: Mode) -> Result<Self, BusError> {
         let address = Arc::new(Address::read(url).map_err(|error| BusError::Address(error.to_string()))?);
-        let publisher = Publisher::new(&address);
-        Ok(Self { address, mode, publisher })
+        let ends = match &address.topology {
+            Topology::Cluster { nodes, pubsub: Pubsub::Sharded } => {
+                if mode == Mode::Pattern {
+                    return Err(BusError::Address(NO_PATTERNS.to_owned()));
+                }
+                let publisher = Arc::new(ShardedPublisher::new(&address, nodes));
+                Ends::Sharded { nodes: nodes.as_slice().into(), publisher }
+            }
+            _ => Ends::Classic(Publisher::new(&address)),
+        };
+        Ok(Self { address, mode, ends })
     }
 }
+
+const NO_PATTERNS: &str =
+    "pubsub=sharded has no patterns: SIGNAL_BUS_SUBSCRIPTION=pattern goes with classic pub/sub only";
 
 #[async_trait]
 impl Bus for RedisBus {
@@ -52,14 +78,23 @@ impl Bus for RedisBus {
         if batch.is_empty() {
             return Ok(());
         }
-        let mut pipeline = redis::pipe();
-        for publication in batch {
-            pipeline.publish(&publication.channel, &publication.payload[..]).ignore();
-        }
-        self.publisher.send(&pipeline).await.map_err(|error| BusError::Unreachable(error.to_string()))
+        let said = match &self.ends {
+            Ends::Classic(publisher) => {
+                let mut pipeline = redis::pipe();
+                for publication in batch {
+                    pipeline.publish(&publication.channel, &publication.payload[..]).ignore();
+                }
+                publisher.send(&pipeline).await.map_err(|error| error.to_string())
+            }
+            Ends::Sharded { publisher, .. } => publisher.send(batch).await,
+        };
+        said.map_err(BusError::Unreachable)
     }
 
     fn subscribe(&self) -> (Arc<dyn Channels>, Box<dyn Events>) {
-        subscription::open(&self.address, self.mode)
+        match &self.ends {
+            Ends::Classic(_) => subscription::open(&self.address, self.mode),
+            Ends::Sharded { nodes, .. } => sharded::open(&self.address, nodes),
+        }
     }
 }

@@ -27,6 +27,7 @@ mod refusals;
 mod replay;
 mod rollout;
 mod rotation;
+mod sharded;
 mod share;
 mod slow_readers;
 mod stranger;

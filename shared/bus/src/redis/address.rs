@@ -11,7 +11,7 @@ const NODE_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 
 /// `redis://[user:password@]host[:port][/db]`,
-/// `redis-cluster://[user:password@]host[:port],host[:port],…` or
+/// `redis-cluster://[user:password@]host[:port],host[:port],…[?pubsub=classic|sharded]` or
 /// `redis-sentinel://[user:password@]host[:port],host[:port],…/master[/db]`, and each with `rediss` for TLS.
 /// Credentials and the master's name may be percent-encoded; an IPv6 address stands in brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,13 +25,26 @@ pub(super) struct Address {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Topology {
     Single(Endpoint),
-    /// Nodes that are as good as each other.
-    Cluster(Vec<Endpoint>),
+    /// Nodes that are as good as each other, for classic pub/sub and for learning who the others are.
+    Cluster {
+        nodes: Vec<Endpoint>,
+        pubsub: Pubsub,
+    },
     /// Who knows which node is the master of that name.
     Sentinel {
         sentinels: Vec<Endpoint>,
         master: String,
     },
+}
+
+/// How a cluster's nodes pass messages on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Pubsub {
+    /// Every node hears everything.
+    #[default]
+    Classic,
+    /// The shard of the channel's slot hears it.
+    Sharded,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -47,8 +60,8 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What is wrong with an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// What is wrong with an address. Only what looks like a parameter is repeated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum AddressError {
     #[error(
         "it has to begin with redis://, rediss://, redis-cluster://, rediss-cluster://, redis-sentinel:// or \
@@ -57,8 +70,14 @@ pub(super) enum AddressError {
     Scheme,
     #[error("credentials are user:password@ or :password@, percent-encoded where they are not plain UTF-8")]
     Credentials,
-    #[error("options after ? or # are not supported")]
+    #[error("nothing may follow ? or # but a cluster's ?pubsub=")]
     Options,
+    #[error("the parameter {0} is not known: there is pubsub, which is classic or sharded")]
+    Parameter(String),
+    #[error("pubsub={0} is not known: it is classic or sharded")]
+    Pubsub(String),
+    #[error("pubsub is there twice")]
+    PubsubTwice,
     #[error("it has several hosts, which only redis-cluster:// and redis-sentinel:// take")]
     SeveralHosts,
     #[error(transparent)]
@@ -88,11 +107,18 @@ impl Address {
             Some((credentials, rest)) => (Some(Credentials::read(credentials)?), rest),
             None => (None, rest),
         };
+        let (rest, parameters) = match (kind, rest.split_once('?')) {
+            (Kind::Cluster, Some((rest, parameters))) => (rest, Some(parameters)),
+            _ => (rest, None),
+        };
         if rest.contains(['?', '#']) {
             return Err(AddressError::Options);
         }
         let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (topology, database) = kind.read(hosts, path)?;
+        let (mut topology, database) = kind.read(hosts, path)?;
+        if let (Topology::Cluster { pubsub, .. }, Some(parameters)) = (&mut topology, parameters) {
+            *pubsub = Pubsub::read(parameters)?;
+        }
         Ok(Self { topology, tls, credentials, database })
     }
 }
@@ -110,7 +136,9 @@ impl Kind {
             Self::Single if hosts.contains(',') => Err(AddressError::SeveralHosts),
             Self::Single => Ok((Topology::Single(endpoint(hosts, 1, NODE_PORT)?), database(path)?)),
             Self::Cluster if !path.is_empty() => Err(AddressError::ClusterPath),
-            Self::Cluster => Ok((Topology::Cluster(endpoints(hosts, NODE_PORT)?), 0)),
+            Self::Cluster => {
+                Ok((Topology::Cluster { nodes: endpoints(hosts, NODE_PORT)?, pubsub: Pubsub::default() }, 0))
+            }
             Self::Sentinel => {
                 let sentinels = endpoints(hosts, SENTINEL_PORT)?;
                 let (master, number) = path.split_once('/').unwrap_or((path, ""));
@@ -122,6 +150,31 @@ impl Kind {
             }
         }
     }
+}
+
+impl Pubsub {
+    fn read(parameters: &str) -> Result<Self, AddressError> {
+        let mut pubsub = None;
+        for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=').ok_or(AddressError::Options)?;
+            let named = match (name, value) {
+                ("pubsub", "classic") => Self::Classic,
+                ("pubsub", "sharded") => Self::Sharded,
+                ("pubsub", _) if is_plain(value) => return Err(AddressError::Pubsub(value.to_owned())),
+                (_, _) if name != "pubsub" && is_plain(name) => return Err(AddressError::Parameter(name.to_owned())),
+                _ => return Err(AddressError::Options),
+            };
+            if pubsub.replace(named).is_some() {
+                return Err(AddressError::PubsubTwice);
+            }
+        }
+        Ok(pubsub.unwrap_or_default())
+    }
+}
+
+/// Whether it could be the name or the value of a parameter, and hardly is a part of a password.
+fn is_plain(word: &str) -> bool {
+    word.len() <= 20 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte == b'_')
 }
 
 impl Credentials {

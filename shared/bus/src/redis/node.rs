@@ -3,9 +3,10 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, RedisConnectionInfo, RedisError, RedisResult,
+    AsyncConnectionConfig, ErrorKind, RedisConnectionInfo, RedisError, RedisResult,
     aio::{MultiplexedConnection, PubSub, PubSubSink, PubSubStream},
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::{either::Either, task::AbortOnDropHandle};
 
 use super::address::{Address, Credentials};
@@ -75,6 +76,15 @@ impl Node {
         connecting.await.map_err(|cause| self.error(cause))
     }
 
+    /// A connection on which nothing is said but who calls.
+    pub(super) async fn join(&self) -> Result<Stream, NodeError> {
+        let joining = self.log_in(async |mut stream| {
+            authenticate(&mut stream, &self.login).await?;
+            Ok(stream)
+        });
+        joining.await.map_err(|cause| self.error(cause))
+    }
+
     async fn log_in<T>(&self, login: impl AsyncFnOnce(Stream) -> RedisResult<T>) -> RedisResult<T> {
         let tcp = reach::tcp(&self.endpoint).await?;
         let logging_in = async {
@@ -89,6 +99,25 @@ impl Node {
 
     pub(super) fn error(&self, cause: RedisError) -> NodeError {
         NodeError { endpoint: self.endpoint.clone(), cause }
+    }
+}
+
+async fn authenticate(stream: &mut Stream, login: &RedisConnectionInfo) -> RedisResult<()> {
+    let Some(password) = login.password() else { return Ok(()) };
+    let mut command = redis::cmd("AUTH");
+    command.arg(login.username()).arg(password);
+    stream.write_all(&command.get_packed_command()).await?;
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\n") {
+        // Byte by byte: what comes behind the answer is for somebody else.
+        answer.push(stream.read_u8().await?);
+    }
+    match answer.strip_prefix(b"-") {
+        None => Ok(()),
+        Some(refusal) => {
+            let refusal = String::from_utf8_lossy(refusal).trim_end().to_owned();
+            Err((ErrorKind::AuthenticationFailed, "AUTH is refused", refusal).into())
+        }
     }
 }
 

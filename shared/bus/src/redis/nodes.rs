@@ -29,7 +29,7 @@ impl Nodes {
     pub(super) fn new(address: &Arc<Address>) -> Self {
         let choice = match &address.topology {
             Topology::Single(node) => Choice::InTurn { nodes: vec![node.clone()], next: 0 },
-            Topology::Cluster(nodes) => {
+            Topology::Cluster { nodes, .. } => {
                 let random = getrandom::u32().unwrap_or_default() as usize;
                 Choice::InTurn { nodes: nodes.clone(), next: random % nodes.len() }
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use redis::{Pipeline, RedisError, aio::MultiplexedConnection};
+use redis::{FromRedisValue, Pipeline, RedisError, aio::MultiplexedConnection};
 use tokio::{
     sync::Mutex,
     time::{Instant, MissedTickBehavior, interval_at},
@@ -49,13 +49,24 @@ pub(super) enum PublishError {
     Failed(NodeError),
 }
 
+impl PublishError {
+    /// Whether it says that a server is not there, and not what it refuses.
+    pub(super) fn is_nobody_there(&self) -> bool {
+        match self {
+            Self::NoMaster(_) | Self::NoConnection(_) => true,
+            Self::Failed(error) => error.cause.is_connection_dropped(),
+        }
+    }
+}
+
 impl Publisher {
     pub(super) fn new(address: &Arc<Address>) -> Arc<Self> {
         let state = State { nodes: Nodes::new(address), current: None, connections: 0, failed: None };
         Arc::new(Self { address: Arc::clone(address), state: Mutex::new(state) })
     }
 
-    pub(super) async fn send(self: &Arc<Self>, pipeline: &Pipeline) -> Result<(), PublishError> {
+    /// Returns the answers to `pipeline`.
+    pub(super) async fn send<T: FromRedisValue>(self: &Arc<Self>, pipeline: &Pipeline) -> Result<T, PublishError> {
         match self.try_send(pipeline).await {
             // The connection was left over from before an outage, of which only using it tells. Saying it again may
             // say it twice; not saying it would lose it although the backplane is there.
@@ -64,9 +75,9 @@ impl Publisher {
         }
     }
 
-    async fn try_send(self: &Arc<Self>, pipeline: &Pipeline) -> Result<(), PublishError> {
+    async fn try_send<T: FromRedisValue>(self: &Arc<Self>, pipeline: &Pipeline) -> Result<T, PublishError> {
         let (number, node, mut connection) = self.connection().await?;
-        let result: Result<(), RedisError> = pipeline.query_async(&mut connection.commands).await;
+        let result: Result<T, RedisError> = pipeline.query_async(&mut connection.commands).await;
         if result.is_err() {
             // The next publication starts with a new connection rather than with this one's fate.
             self.leave(number).await;

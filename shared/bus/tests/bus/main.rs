@@ -11,6 +11,8 @@ mod outage;
 mod pattern;
 mod sentinel;
 mod server;
+mod sharded;
+mod tandem;
 mod tls;
 
 use signal_bus::{BusError, Mode, memory::MemoryBus, nats::NatsBus, redis::RedisBus};

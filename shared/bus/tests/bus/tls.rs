@@ -4,7 +4,7 @@
 use std::{path::Path, process::Command};
 
 use signal_bus::{Mode, redis::RedisBus};
-use signal_harness::{Certificates, Process, Redis, RedisSentinel, RedisTls, Signal, require};
+use signal_harness::{Certificates, Process, Redis, RedisCluster, RedisSentinel, RedisTls, Signal, require};
 
 use crate::{
     behaviour::{behaves, comes_back},
@@ -48,6 +48,10 @@ async fn with_trust(certificates: &Certificates) {
     // For a node of a cluster it is the same.
     let address = server.url().replace("rediss://", "");
     behaves(&RedisBus::new(&format!("rediss-cluster://{address},{address}"), Mode::Exact).unwrap()).await;
+
+    let cluster = RedisCluster::launch_with_tls(certificates).await;
+    behaves(&RedisBus::new(&cluster.sharded_url(), Mode::Exact).unwrap()).await;
+    drop(cluster);
 
     let redis = RedisSentinel::launch_with_tls(certificates).await;
     let bus = RedisBus::new(&redis.url(), Mode::Exact).unwrap();

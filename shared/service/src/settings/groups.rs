@@ -77,8 +77,9 @@ pub struct TraceSettings {
 #[command(next_help_heading = "Backplane")]
 pub struct BackplaneSettings {
     /// Redis that sister services publish to: `redis://[user:password@]host[:port][/db]`,
-    /// `redis-cluster://host,host` or `redis-sentinel://host,host/master`, with `rediss` for TLS, which trusts
-    /// the system's roots or those in the file that SSL_CERT_FILE names.
+    /// `redis-cluster://host,host[?pubsub=sharded]` or `redis-sentinel://host,host/master`, with `rediss` for TLS,
+    /// which trusts the system's roots or those in the file that SSL_CERT_FILE names. With `pubsub=sharded` services
+    /// publish by SPUBLISH. Behind a space: the address of another backplane that edges also hear, while a fleet moves.
     #[arg(long, env = "SIGNAL_REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<Secret>,
 

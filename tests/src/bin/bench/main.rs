@@ -1,5 +1,6 @@
 //! What Signal's edge and worker cost, beside the least that they could cost, in one run. See `docs/benchmarks.md`.
 
+mod backplane;
 mod broadcast;
 mod crowd;
 mod disconnect;
@@ -78,6 +79,8 @@ enum Topic {
     Pushes,
     /// Rows of a worker, beside a bare loop; records on their way to windows; a worker's memory.
     Pipeline,
+    /// What a backplane carries, and what that costs its servers, without an edge.
+    Backplane,
 }
 
 impl Options {
@@ -149,6 +152,9 @@ async fn measure(options: &Options) -> anyhow::Result<Report> {
     }
     if options.wants(Topic::Pipeline) {
         pipeline::measure(options, &mut report).await?;
+    }
+    if options.wants(Topic::Backplane) {
+        backplane::measure(options, &mut report).await?;
     }
     Ok(report)
 }

@@ -16,7 +16,7 @@ pub(crate) struct Report {
 #[derive(Debug, Serialize)]
 pub(crate) struct Figure {
     /// For programs; it stays when the title changes.
-    id: &'static str,
+    id: String,
     title: String,
     samples: Vec<f64>,
     target: Option<f64>,
@@ -25,8 +25,15 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
-    pub(crate) fn new(id: &'static str, title: &str) -> Self {
-        Self { id, title: title.to_owned(), samples: Vec::new(), target: None, goal: None, higher: false }
+    pub(crate) fn new(id: &str, title: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            samples: Vec::new(),
+            target: None,
+            goal: None,
+            higher: false,
+        }
     }
 
     pub(crate) fn one(self, sample: f64) -> Self {

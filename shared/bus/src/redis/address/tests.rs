@@ -31,13 +31,27 @@ fn nodes_of_a_cluster() {
     assert_eq!(
         Address::read("rediss-cluster://u:p,q@a,b:7000,[::1]:7001"),
         Ok(Address {
-            topology: Topology::Cluster(nodes),
+            topology: Topology::Cluster { nodes, pubsub: Pubsub::Classic },
             tls: true,
             credentials: credentials(Some("u"), "p,q"),
             database: 0
         })
     );
     assert!(matches!(Address::read("redis-cluster://a"), Ok(Address { tls: false, .. })));
+}
+
+#[test]
+fn a_cluster_may_have_sharded_pubsub() {
+    for (text, expected) in [
+        ("redis-cluster://a", Pubsub::Classic),
+        ("redis-cluster://a?", Pubsub::Classic),
+        ("redis-cluster://a?pubsub=classic", Pubsub::Classic),
+        ("redis-cluster://a/?pubsub=sharded", Pubsub::Sharded),
+        ("rediss-cluster://u:p?x@a:1,b?pubsub=sharded&", Pubsub::Sharded),
+    ] {
+        let read = Address::read(text);
+        assert!(matches!(&read, Ok(Address { topology: Topology::Cluster { pubsub, .. }, .. }) if *pubsub == expected));
+    }
 }
 
 #[test]
@@ -86,6 +100,17 @@ fn what_is_wrong_is_named() {
         ("redis-sentinel://s/", AddressError::NoMaster),
         ("redis-sentinel://s//0", AddressError::NoMaster),
         ("redis://a?protocol=resp3", AddressError::Options),
+        ("redis://a?pubsub=sharded", AddressError::Options),
+        ("redis-sentinel://a/m?pubsub=sharded", AddressError::Options),
+        ("redis-cluster://a?pubsub=sharde", AddressError::Pubsub("sharde".to_owned())),
+        ("redis-cluster://a?pubsub=", AddressError::Pubsub(String::new())),
+        ("redis-cluster://a?pub_sub=sharded", AddressError::Parameter("pub_sub".to_owned())),
+        ("redis-cluster://a?pubsub=sharded&tls=off", AddressError::Parameter("tls".to_owned())),
+        ("redis-cluster://a?pubsub=sharded&pubsub=classic", AddressError::PubsubTwice),
+        ("redis-cluster://a?S3CRET=1", AddressError::Options),
+        ("redis-cluster://a?pubsub=S3CRET", AddressError::Options),
+        ("redis-cluster://a?pubsub", AddressError::Options),
+        ("redis-cluster://a#b", AddressError::Options),
         ("rediss://a/#insecure", AddressError::Options),
     ] {
         assert_eq!(Address::read(text), Err(error), "{text}");
