@@ -8,7 +8,8 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use signal_client::{Client, Disconnect, Event, Events};
+use signal_client::{Builder, Client, Disconnect, Event, Events};
+use signal_harness::eventually;
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
@@ -19,6 +20,9 @@ use crate::{
 /// Handshakes at a time while the population gathers.
 const AT_ONCE: usize = 64;
 const WITHIN: Duration = Duration::from_secs(60);
+
+/// The event of what is in no list.
+pub const SAID: &str = "said";
 
 /// Ends with the value.
 #[derive(Debug)]
@@ -36,6 +40,9 @@ pub struct Person {
     /// The last number that was pushed in this session.
     last: Option<u64>,
     pub sessions: usize,
+    pub resyncs: usize,
+    /// What an operator has said meanwhile, in [`SAID`] events.
+    pub said: usize,
     /// Why each of the sessions but the present one ended.
     pub ended: Vec<Ended>,
     /// What should not have happened.
@@ -56,12 +63,25 @@ impl Population {
     /// # Errors
     /// If one is not.
     pub async fn gather(tokens: Vec<String>, balancer: &Balancer, ledger: &Ledger) -> anyhow::Result<Self> {
+        Self::gather_as(tokens, balancer, ledger, |builder| builder).await
+    }
+
+    /// The same with settings of the caller's.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn gather_as(
+        tokens: Vec<String>,
+        balancer: &Balancer,
+        ledger: &Ledger,
+        configure: impl Fn(Builder) -> Builder,
+    ) -> anyhow::Result<Self> {
         let mut population = Self { people: Vec::new(), clients: Vec::new(), listening: JoinSet::new() };
         let mut tokens = tokens.into_iter().peekable();
         while tokens.peek().is_some() {
             let begun = population.clients.len();
             for token in tokens.by_ref().take(AT_ONCE) {
-                population.add(token, balancer, ledger)?;
+                population.add(token, balancer, ledger, &configure)?;
             }
             for client in &population.clients[begun..] {
                 let ready = timeout(WITHIN, client.ready()).await;
@@ -71,14 +91,20 @@ impl Population {
         Ok(population)
     }
 
-    fn add(&mut self, token: String, balancer: &Balancer, ledger: &Ledger) -> anyhow::Result<()> {
-        let (client, events) = Client::builder("ws://fleet/stream")
+    fn add(
+        &mut self,
+        token: String,
+        balancer: &Balancer,
+        ledger: &Ledger,
+        configure: &impl Fn(Builder) -> Builder,
+    ) -> anyhow::Result<()> {
+        let builder = Client::builder("ws://fleet/stream")
             .token(move || ready(Ok::<_, Infallible>(token.clone())))
             .dial_with(balancer.clone())
             .open_timeout(WITHIN)
             .handshake_timeout(WITHIN)
-            .queue(16)
-            .connect()?;
+            .queue(16);
+        let (client, events) = configure(builder).connect()?;
         let person = Arc::<Mutex<Person>>::default();
         self.listening.spawn(listen(events, Arc::clone(&person), ledger.clone()));
         self.people.push(person);
@@ -98,6 +124,16 @@ impl Population {
     pub fn count(&self, holds: impl Fn(&Person) -> bool) -> usize {
         let look = |person: &Mutex<Person>| holds(&person.lock().unwrap_or_else(PoisonError::into_inner));
         self.people.iter().filter(|person| look(person)).count()
+    }
+
+    /// Waits until it holds of everybody.
+    pub async fn all(&self, within: Duration, what: &str, holds: impl Fn(&Person) -> bool) {
+        eventually(within, || {
+            let count = self.count(&holds);
+            let seen = if count == self.len() { Ok(()) } else { Err(format!("{what}: {count} of {}", self.len())) };
+            ready(seen)
+        })
+        .await;
     }
 
     /// Whatever should not have happened to anybody.
@@ -127,6 +163,7 @@ impl Person {
                 self.sessions += 1;
                 self.last = None;
             }
+            Event::Message(message) if message.event() == SAID => self.said += 1,
             Event::Message(message) => match message.data::<Numbered>() {
                 Ok(Numbered { number }) => {
                     if self.last.is_some_and(|last| last >= number) {
@@ -138,7 +175,10 @@ impl Person {
                 Err(error) => self.complaints.push(error.to_string()),
             },
             // This is what an application does: it reads the list again.
-            Event::Resync { .. } => (0..ledger.len()).for_each(|number| self.learn(number)),
+            Event::Resync { .. } => {
+                self.resyncs += 1;
+                (0..ledger.len()).for_each(|number| self.learn(number));
+            }
             Event::Disconnected { cause, .. } => self.ended.push(match cause {
                 Disconnect::Draining => Ended::Draining,
                 Disconnect::Closed(close) => Ended::Closed(close.code),

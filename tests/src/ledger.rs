@@ -11,6 +11,7 @@ use std::{
 
 use redis::{AsyncConnectionConfig, Client, RedisResult, aio::MultiplexedConnection};
 use serde::Deserialize;
+use tokio::{task::JoinHandle, time::interval};
 
 /// The client's own half second is little on a machine that runs everything at once.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -46,6 +47,41 @@ impl Ledger {
         let number = self.0.fetch_add(1, Ordering::SeqCst);
         redis::cmd("PUBLISH").arg("ws:broadcast").arg(envelope(number, "")).exec_async(backplane).await?;
         Ok(number)
+    }
+}
+
+/// Messages to everybody at a steady pace, each in the list first, whether there is anybody to publish to or not. Ends
+/// with the value.
+#[derive(Debug)]
+pub struct Traffic(JoinHandle<()>);
+
+impl Traffic {
+    pub fn start(ledger: &Ledger, url: &str, every: Duration) -> Self {
+        let (ledger, url) = (ledger.clone(), url.to_owned());
+        Self(tokio::spawn(async move {
+            let mut ticks = interval(every);
+            let mut connection = None;
+            loop {
+                ticks.tick().await;
+                if connection.is_none() {
+                    connection = backplane(&url).await.ok();
+                }
+                let published = match &mut connection {
+                    Some(open) => ledger.publish(open).await.is_ok(),
+                    // As a row without its push.
+                    None => ledger.0.fetch_add(1, Ordering::SeqCst) == u64::MAX,
+                };
+                if !published {
+                    connection = None;
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -12,6 +12,7 @@ mod delivery;
 mod drain;
 mod embedded;
 mod emitter;
+mod faults;
 mod fleet;
 mod inbox;
 mod malformed;
