@@ -12,7 +12,7 @@ run: ## Build and run everything in one process, with the demo page (Rust and a 
 test: ## Install what the tests need, then run all of them (some fifteen minutes from nothing)
 	@scripts/test
 
-soak: ## Kill and stop what a stream of 20,000 events depends on, and look whether anything is lost (release build)
+soak: ## Play every fault at full size, dead servers to bad networks, and look whether what must hold holds (release build)
 	@scripts/soak
 
 fuzz: ## Fuzz what strangers may send, 20 s for each target (FUZZ_SECONDS=n)

@@ -6,6 +6,7 @@ use axum::{Router, body::Body};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
+use signal_service::serve::count_malformed;
 use tokio::{
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
@@ -138,7 +139,7 @@ async fn connection(shared: Arc<Shared>, sessions: TaskTracker, socket: TcpStrea
     );
     tokio::select! {
         // What a peer does to its own connection is its own affair.
-        _ = &mut serving => return,
+        ended = &mut serving => return count_malformed(&ended),
         () = make_room.cancelled() => {
             metrics::not_admitted(NotAdmitted::Silent.label());
             return;

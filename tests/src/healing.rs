@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use signal_client::{Builder, Client, Disconnect, Event, Events};
+use signal_harness::eventually;
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
@@ -19,6 +20,9 @@ use crate::{
 /// Handshakes at a time while the population gathers.
 const AT_ONCE: usize = 64;
 const WITHIN: Duration = Duration::from_secs(60);
+
+/// The event of what is in no list.
+pub const SAID: &str = "said";
 
 /// Ends with the value.
 #[derive(Debug, Default)]
@@ -43,6 +47,9 @@ pub struct Person {
     pub gaps: u64,
     /// Tries that did not become a session.
     pub failures: usize,
+    pub resyncs: usize,
+    /// What an operator has said meanwhile, in [`SAID`] events.
+    pub said: usize,
     /// Why each of the sessions but the present one ended.
     pub ended: Vec<Ended>,
     /// What should not have happened.
@@ -78,12 +85,25 @@ impl Population {
     /// # Errors
     /// If one is not.
     pub async fn gather(tokens: Vec<String>, balancer: &Balancer, ledger: &Ledger) -> anyhow::Result<Self> {
+        Self::gather_as(tokens, balancer, ledger, |builder| builder).await
+    }
+
+    /// The same with settings of the caller's.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn gather_as(
+        tokens: Vec<String>,
+        balancer: &Balancer,
+        ledger: &Ledger,
+        configure: impl Fn(Builder) -> Builder,
+    ) -> anyhow::Result<Self> {
         let mut population = Self::default();
         let mut tokens = tokens.into_iter().peekable();
         while tokens.peek().is_some() {
             let begun = population.clients.len();
             for token in tokens.by_ref().take(AT_ONCE) {
-                population.add(token, balancer, ledger)?;
+                population.add(token, balancer, ledger, &configure)?;
             }
             for client in &population.clients[begun..] {
                 let ready = timeout(WITHIN, client.ready()).await;
@@ -93,14 +113,20 @@ impl Population {
         Ok(population)
     }
 
-    fn add(&mut self, token: String, balancer: &Balancer, ledger: &Ledger) -> anyhow::Result<()> {
-        let client = Client::builder("ws://fleet/stream")
+    fn add(
+        &mut self,
+        token: String,
+        balancer: &Balancer,
+        ledger: &Ledger,
+        configure: &impl Fn(Builder) -> Builder,
+    ) -> anyhow::Result<()> {
+        let builder = Client::builder("ws://fleet/stream")
             .token(move || ready(Ok::<_, Infallible>(token.clone())))
             .dial_with(balancer.clone())
             .open_timeout(WITHIN)
             .handshake_timeout(WITHIN)
             .queue(16);
-        self.join(client, ledger)
+        self.join(configure(builder), ledger)
     }
 
     /// One more client, which may not be connected yet.
@@ -135,6 +161,16 @@ impl Population {
         self.people.iter().map(|person| question(&person.lock().unwrap_or_else(PoisonError::into_inner))).collect()
     }
 
+    /// Waits until it holds of everybody.
+    pub async fn all(&self, within: Duration, what: &str, holds: impl Fn(&Person) -> bool) {
+        eventually(within, || {
+            let count = self.count(&holds);
+            let seen = if count == self.len() { Ok(()) } else { Err(format!("{what}: {count} of {}", self.len())) };
+            ready(seen)
+        })
+        .await;
+    }
+
     /// Whatever should not have happened to anybody.
     pub fn complaints(&self) -> Vec<String> {
         let of = |person: &Arc<Mutex<Person>>| person.lock().unwrap_or_else(PoisonError::into_inner).complaints.clone();
@@ -162,6 +198,7 @@ impl Person {
                 self.sessions += 1;
                 (self.last, self.listed) = (None, 0);
             }
+            Event::Message(message) if message.event() == SAID => self.said += 1,
             Event::Message(message) => match message.data::<Numbered>() {
                 Ok(Numbered { number }) => {
                     if self.last.is_some_and(|last| last >= number) {
@@ -179,6 +216,7 @@ impl Person {
             },
             // This is what an application does: it reads the list again.
             Event::Resync { .. } => {
+                self.resyncs += 1;
                 self.listed = ledger.len();
                 (0..self.listed).for_each(|number| self.learn(number));
             }

@@ -5,9 +5,11 @@ use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
+use std::time::Duration;
 
 use serde::Deserialize;
 use signal_wire::room;
+use tokio::{task::JoinHandle, time::interval};
 
 use crate::sister::Sister;
 
@@ -63,6 +65,41 @@ impl Ledger {
         };
         sister.publish_all(messages).await?;
         Ok(number)
+    }
+}
+
+/// Messages to everybody at a steady pace, each in the list first, whether there is anybody to publish to or not. Ends
+/// with the value.
+#[derive(Debug)]
+pub struct Traffic(JoinHandle<()>);
+
+impl Traffic {
+    pub fn start(ledger: &Ledger, url: &str, every: Duration) -> Self {
+        let (ledger, url) = (ledger.clone(), url.to_owned());
+        Self(tokio::spawn(async move {
+            let mut ticks = interval(every);
+            let mut connection = None;
+            loop {
+                ticks.tick().await;
+                if connection.is_none() {
+                    connection = Sister::connect(&url).await.ok();
+                }
+                let published = match &connection {
+                    Some(open) => ledger.publish(open).await.is_ok(),
+                    // As a row without its push.
+                    None => ledger.0.fetch_add(1, Ordering::SeqCst) == u64::MAX,
+                };
+                if !published {
+                    connection = None;
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -3,12 +3,16 @@
 pub mod balancer;
 pub mod capacity;
 pub mod cpu;
+pub mod crowd;
+pub mod faults;
 pub mod figures;
 pub mod healing;
 pub mod launch;
 pub mod ledger;
+pub mod malformed;
 pub mod open_files;
 pub mod operator;
+pub mod payment;
 pub mod rollout;
 pub mod sister;
 pub mod stalled;

@@ -11,6 +11,7 @@ pub mod faults;
 pub mod list;
 pub mod members;
 pub mod outcome;
+pub mod partitions;
 pub mod people;
 pub mod plan;
 pub mod producer;

@@ -109,12 +109,18 @@ async fn connection(
     );
     tokio::select! {
         // What a peer does to its own connection is its own affair.
-        _ = &mut serving => return,
+        ended = &mut serving => return count_malformed(&ended),
         () = stop.cancelled() => {}
         () = sleep(limits.lifetime) => {}
     }
     serving.as_mut().graceful_shutdown();
     let _ = timeout(limits.grace, serving).await;
+}
+
+/// Counts what was no HTTP, or too large a head of it. It was answered with 400 or 431 and never became a request.
+pub fn count_malformed(ended: &Result<(), hyper::Error>) {
+    let malformed = ended.as_ref().is_err_and(hyper::Error::is_parse);
+    metrics::counter!("signal_http_malformed_requests_total").increment(u64::from(malformed));
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The backplane of a scenario that runs on any: Redis, or what the environment of the test run names.
 
+use std::net::SocketAddr;
+
 use crate::{Nats, NatsCluster, Redis, RedisCluster, RedisSentinel, Server};
 
 /// Where a process of Signal finds its backplane.
@@ -81,6 +83,12 @@ impl PubSub {
     /// Resident memory now, in KiB.
     pub fn rss_kib(&self) -> u64 {
         each!(self, server => server.rss_kib())
+    }
+
+    /// How a process is told of it that reaches it by another address, such as a proxy's.
+    pub fn setting_by(&self, address: SocketAddr) -> (&'static str, String) {
+        let (variable, url) = self.setting();
+        (variable, url.replace(&format!("127.0.0.1:{}", self.port()), &address.to_string()))
     }
 
     pub async fn start(&self) {

@@ -3,7 +3,7 @@
 use std::{sync::OnceLock, time::Instant};
 
 use anyhow::ensure;
-use signal_harness::{Service, Signal, eventually};
+use signal_harness::{Chaos, Service, Signal, eventually};
 
 use super::run::Run;
 
@@ -12,6 +12,8 @@ use super::run::Run;
 pub struct Done {
     pub what: String,
     pub worker: Service,
+    /// Networks that the worker goes on to depend on.
+    pub ways: Vec<Chaos>,
 }
 
 /// Where in a worker's work it is killed, once its moment has come.
@@ -60,7 +62,7 @@ pub async fn kills(run: &mut Run<'_>) -> anyhow::Result<Done> {
         worker.kill();
         worker = launch().spawn();
     }
-    Ok(Done { what: format!("{} kills", scale.kills), worker })
+    Ok(Done { what: format!("{} kills", scale.kills), worker, ways: Vec::new() })
 }
 
 /// Stops Kafka, Postgres and the backplane in turn, in any order, each until it was missed.
@@ -91,7 +93,7 @@ pub async fn outages(run: &mut Run<'_>) -> anyhow::Result<Done> {
         worker.wait_ready(run.stage.scale.within).await;
         run.pushed(&worker, run.ear.distinct() + 1).await;
     }
-    Ok(Done { what, worker })
+    Ok(Done { what, worker, ways: Vec::new() })
 }
 
 /// Waits until an outage has lasted and been noticed.
@@ -178,7 +180,7 @@ pub async fn comings_and_goings(run: &mut Run<'_>) -> anyhow::Result<Done> {
         let status = leaver.wait_exit(scale.within).await;
         ensure!(ending == Signal::Kill || status.success(), "{status}\n{}", leaver.output());
     }
-    Ok(Done { what, worker: workers.swap_remove(0) })
+    Ok(Done { what, worker: workers.swap_remove(0), ways: Vec::new() })
 }
 
 /// Waits until each of them has written rows, and so has its part of the topic.

@@ -5,12 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use signal_harness::{Consumed, Finished, Issuer, Kafka, Kcat, Postgres, PubSub, Record, Service, eventually, require};
-use signal_tests::launch;
+use signal_tests::{launch, malformed};
 
-use crate::{
-    malformed::bad_records,
-    platform::{Platform, SOON, dead_letters_of, enrol, migrate, payment, worker},
-};
+use crate::platform::{Platform, SOON, dead_letters_of, enrol, migrate, payment, worker};
 
 /// No payment by gift card, says the core, for a while.
 const NO_GIFTS: &str = r#"alter table "ActivityNotification"
@@ -18,7 +15,7 @@ const NO_GIFTS: &str = r#"alter table "ActivityNotification"
 
 /// Twenty kinds of records that nobody can make anything of, with keys and headers that are to survive.
 fn malformed() -> Vec<Record> {
-    let kinds = bad_records();
+    let kinds = malformed::records::all();
     let step = kinds.len() / 18;
     let values = kinds.into_iter().step_by(step).take(18).map(|(_, value)| value);
     let mut records: Vec<Record> = values.map(Record::new).collect();

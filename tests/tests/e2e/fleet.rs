@@ -46,8 +46,8 @@ impl Fleet {
             let mut users = tokens(&fleet._issuer, &format!("at-{number}"), EACH - 1);
             // One person has a window on each edge.
             users.push(fleet._issuer.token("everywhere"));
-            let mut crowd = Crowd::connect(edge.http_addr(), &users).await;
-            crowd.join(AT_THE_TILL, "till").await;
+            let mut crowd = Crowd::connect(edge.http_addr(), &users).await.unwrap();
+            crowd.join(AT_THE_TILL, "till").await.unwrap();
             fleet.crowds.push(crowd);
         }
         fleet

@@ -13,6 +13,7 @@ mod delivery;
 mod drain;
 mod embedded;
 mod emitter;
+mod faults;
 mod fleet;
 mod inbox;
 mod kafka_security;

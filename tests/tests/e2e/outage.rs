@@ -1,50 +1,22 @@
 //! The backplane dies and comes back: nobody is dropped, everybody is told, and what is local goes on.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use signal_harness::{PubSub, Service, eventually, require};
-use signal_tests::{ledger, operator::Operator, sister::Sister};
-use tokio::{task::JoinHandle, time::interval};
-
-use crate::{
-    crowd::{Crowd, alone, tokens},
-    platform::{Backplane, SOON, policies},
+use signal_tests::{
+    faults::{Size, outage},
+    ledger,
+    operator::Operator,
 };
 
-const CLIENTS: usize = 1000;
-/// Of one user, who is pushed to without a pause.
-const BUSY: &str = "user-0";
-const BETWEEN_PUSHES: Duration = Duration::from_millis(25);
-/// So many pushes to one user, then one to everybody.
-const BROADCAST_EVERY: u64 = 20;
-/// What an operator says while there is no backplane.
-const LOCAL: usize = 4;
-const BLIND: Duration = Duration::from_secs(60);
+use crate::{
+    crowd::alone,
+    platform::{Backplane, policies},
+};
 
-/// Pushes without end, whether there is anybody to publish to or not.
-fn load(pubsub: &PubSub) -> JoinHandle<()> {
-    let url = pubsub.url();
-    tokio::spawn(async move {
-        let mut ticks = interval(BETWEEN_PUSHES);
-        let mut connection = None;
-        for number in 0.. {
-            ticks.tick().await;
-            if connection.is_none() {
-                connection = Sister::connect(&url).await.ok();
-            }
-            let Some(open) = &connection else { continue };
-            let (channel, payload) = match number % BROADCAST_EVERY {
-                0 => ("ws:broadcast".to_owned(), ledger::envelope(number, "")),
-                _ => (format!("ws:user:{BUSY}"), ledger::envelope_to_user(BUSY, number)),
-            };
-            if open.publish(&channel, payload).await.is_err() {
-                connection = None;
-            }
-        }
-    })
-}
+const BLIND: Duration = Duration::from_secs(60);
 
 async fn say_to_everybody(operator: &Operator, event: &str) -> Value {
     let answer = operator.ask(Method::POST, "/broadcast", &json!({ "event": event })).await.unwrap();
@@ -56,53 +28,8 @@ async fn say_to_everybody(operator: &Operator, event: &str) -> Value {
 async fn a_backplane_that_is_killed_under_load_drops_nobody_and_everybody_is_told() {
     require!(PubSub);
     let _turn = alone().await;
-    let backplane = Backplane::with(|edge| edge.env("SIGNAL_DATABASE_URL", policies())).await;
-    let Backplane { pubsub, issuer, edge } = &backplane;
-    let operator = Operator::new(edge.http_addr(), Some(Operator::token(issuer)));
-    let crowd = Crowd::connect(edge.http_addr(), &tokens(issuer, "user", CLIENTS)).await;
-    let load = load(pubsub);
-    crowd.all("first pushes", |heard| !heard.numbers.is_empty()).await;
-    assert_eq!(crowd.count(|heard| heard.count("resync") > 0), 0);
-
-    pubsub.stop().await;
-    for said in 1..=LOCAL {
-        let answer = say_to_everybody(&operator, "local").await;
-        assert_eq!(answer["complete"], false, "the other edges cannot have been told");
-        crowd.all("what was said on this edge", |heard| heard.count("local") == said).await;
-    }
-    let before = last_numbers(&crowd);
-
-    pubsub.start().await;
-    let back = Instant::now();
-    eventually(SOON, || async { last_numbers(&crowd).iter().zip(&before).any(|(now, before)| now > before) }).await;
-    let first_push = back.elapsed();
-    crowd.all("told to read again", |heard| heard.count("resync") >= 1).await;
-    let all_resynced = back.elapsed();
-    let before = last_numbers(&crowd);
-    eventually(SOON, || async {
-        let reached = last_numbers(&crowd).iter().zip(&before).filter(|(now, before)| now > before).count();
-        if reached == CLIENTS { Ok(()) } else { Err(format!("pushes reach {reached} of {CLIENTS} again")) }
-    })
-    .await;
-    load.abort();
-    assert!(load.await.is_err_and(|error| error.is_cancelled()), "the load went on to the end");
-
-    crowd.assert_nobody_left();
-    assert_eq!(edge.metrics().await.sum("signal_edge_connections", &[]), CLIENTS as f64);
-    let resyncs = crowd.ask(|heard| heard.count("resync"));
-    let most = resyncs.iter().max().copied().unwrap();
-    assert_eq!(most, 1, "one outage is one resync");
-    for numbers in crowd.ask(|heard| heard.numbers.clone()) {
-        assert!(numbers.is_sorted_by(|earlier, later| earlier < later), "{numbers:?}");
-    }
-    println!(
-        "outage: from {}' first answer to the first push {first_push:?}, to {CLIENTS} resyncs {all_resynced:?}",
-        pubsub.name()
-    );
-}
-
-fn last_numbers(crowd: &Crowd) -> Vec<Option<u64>> {
-    crowd.ask(|heard| heard.numbers.last().copied())
+    let found = outage::once(Size { clients: 1000, ..Size::QUICK }).await.unwrap();
+    println!("outage: {}", found.join("; "));
 }
 
 async fn readiness(edge: &Service, expected: u16) -> String {

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signal_harness::{Database, Issuer, Kafka, Kcat, Launch, Postgres, PubSub, Record, Service, scratch_dir};
-pub use signal_tests::launch::{edge, migrate, worker};
 use signal_tests::sister::Sister;
+pub use signal_tests::{
+    launch::{edge, migrate, worker},
+    payment::payment,
+};
 
 use crate::window::Window;
 
@@ -142,17 +145,4 @@ impl Platform {
         let count = r#"select count(*) from "ActivityNotification""#;
         self.postgres.sql(self.database.name(), count).await.parse().unwrap()
     }
-}
-
-/// A payment record; `scope` says for whom, and may set any other field.
-pub fn payment(id: &str, scope: &Value) -> Value {
-    let mut event = json!({
-        "id": id, "type": "PAYMENT_SUCCESS", "occurredAt": "2026-11-23T08:00:00.000Z",
-        "data": { "amount": "125000", "currency": "VND", "orderCode": "A-1042",
-                  "paymentMethod": "CARD", "merchantName": "Cà Phê 79" },
-    });
-    for (name, value) in scope.as_object().unwrap() {
-        event[name] = value.clone();
-    }
-    event
 }

@@ -58,7 +58,7 @@ async fn shares(subscription: &str, readings: u64) -> Vec<Share> {
         let edge = edge.spawn();
         edge.wait_ready(SOON).await;
         let people: Vec<String> = tokens(&issuer, &format!("at-{number}"), EACH);
-        let crowd = Crowd::connect(edge.http_addr(), &people).await;
+        let crowd = Crowd::connect(edge.http_addr(), &people).await.unwrap();
         fleet.push((tap, edge, crowd));
     }
 

@@ -1,24 +1,37 @@
-//! What must hold, at full size. See `docs/testing.md`.
+//! What must hold, at full size. See `docs/testing.md` and `docs/reliability.md`, which it writes.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what it is for")]
 
-use std::process::ExitCode;
+mod pipeline;
+mod report;
+mod scenario;
+
+use std::{
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
+use futures_util::FutureExt;
 use signal_harness::{Kafka, Kcat, Postgres, PubSub, Server};
 use signal_tests::{
+    faults::Size,
     open_files, rollout,
-    stream::{Scale, crowd, faults, random::Random, run::Run, stage::Stage},
+    stream::{Scale, random::Random},
 };
 
-/// What a worker may take, whatever waits.
-const MEMORY_MIB: u64 = 150;
+use self::{
+    report::{Outcome, Report},
+    scenario::Scenario,
+};
+
+/// Sockets of the largest scenario, at both ends.
+const OPEN_FILES: usize = 15_000;
 
 #[derive(Debug, Parser)]
-#[command(
-    name = "soak",
-    about = "Streams of events while workers, Kafka, Postgres and the backplane die, or are replaced"
-)]
+#[command(name = "soak", about = "What must hold while everything that Signal depends on fails")]
 struct Cli {
     /// Which scenarios, separated by commas; all of them unless told.
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -29,24 +42,18 @@ struct Cli {
     /// As small as in `make test`.
     #[arg(long)]
     quick: bool,
+    /// Writes a page of what was found.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Scenario {
-    /// The worker is killed, again and again.
-    Kills,
-    /// Kafka, Postgres and the backplane are stopped, one after the other.
-    Outages,
-    /// Two workers, then four, then one.
-    Group,
-    /// A hundred thousand recipients of one event, and a backlog behind it.
-    Crowd,
-    /// Three edges and two workers become another version, and then what they were.
-    Rollout,
-}
-
-impl Scenario {
-    const ALL: [Self; 5] = [Self::Kills, Self::Outages, Self::Group, Self::Crowd, Self::Rollout];
+/// How much of everything.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    scale: Scale,
+    size: Size,
+    rollout: rollout::Scale,
+    seed: u64,
 }
 
 fn main() -> ExitCode {
@@ -68,35 +75,42 @@ async fn soak(cli: &Cli) -> anyhow::Result<()> {
     for needed in [Postgres::available(), PubSub::available(), Kafka::available(), Kcat::available()] {
         ensure!(needed.is_ok(), "{needed:?}");
     }
+    open_files::raise(OPEN_FILES)?;
     let seed = cli.seed.unwrap_or_else(Random::seed);
+    let sizes = if cli.quick {
+        Sizes { scale: Scale::QUICK, size: Size::QUICK, rollout: rollout::Scale::QUICK, seed }
+    } else {
+        Sizes { scale: Scale::FULL, size: Size::FULL, rollout: rollout::Scale::FULL, seed }
+    };
     println!("seed {seed}");
-    for scenario in Scenario::ALL.into_iter().filter(|scenario| cli.only.is_empty() || cli.only.contains(scenario)) {
-        let figures = play(scenario, cli.quick, seed).await.with_context(|| format!("{scenario:?}, seed {seed}"))?;
-        println!("{scenario:?}: {figures}");
+    let mut report = Report::new(seed, cli.quick);
+    for scenario in Scenario::ALL {
+        if !cli.only.is_empty() && !cli.only.contains(&scenario) {
+            report.add(scenario, Outcome::Skipped("left out of this run by `--only`".to_owned()), Duration::ZERO);
+            continue;
+        }
+        let began = Instant::now();
+        let outcome = match scenario.lacks() {
+            Some(lacking) => Outcome::Skipped(lacking),
+            // One that does not hold must not keep the others from being played.
+            None => match AssertUnwindSafe(scenario.play(sizes)).catch_unwind().await {
+                Ok(Ok(findings)) => Outcome::Held(findings),
+                Ok(Err(error)) => Outcome::Broken(format!("{error:#}")),
+                Err(panic) => Outcome::Broken(said(&*panic)),
+            },
+        };
+        println!("{}: {outcome} ({:.0} s)", scenario.name(), began.elapsed().as_secs_f64());
+        report.add(scenario, outcome, began.elapsed());
     }
+    if let Some(page) = &cli.report {
+        std::fs::write(page, report.to_string()).with_context(|| page.display().to_string())?;
+    }
+    ensure!(report.holds(), "not everything held, seed {seed}");
     Ok(())
 }
 
-/// With servers of its own, so that one scenario leaves nothing to the next.
-async fn play(scenario: Scenario, quick: bool, seed: u64) -> anyhow::Result<String> {
-    let (postgres, kafka) = tokio::join!(Postgres::launch(), Kafka::launch());
-    if scenario == Scenario::Rollout {
-        open_files::raise(4000)?;
-        let scale = if quick { rollout::Scale::QUICK } else { rollout::Scale::FULL };
-        return Ok(rollout::play::play(&postgres, &kafka, scale, seed).await?.to_string());
-    }
-    let scale = if quick { Scale::QUICK } else { Scale::FULL };
-    let stage = Stage::set(&postgres, &kafka, scale).await?;
-    if scenario == Scenario::Crowd {
-        let measured = crowd::measure(&stage).await?;
-        measured.check(MEMORY_MIB)?;
-        return Ok(measured.to_string());
-    }
-    let mut run = Run::begin(&stage, seed).await?;
-    let done = match scenario {
-        Scenario::Kills => faults::kills(&mut run).await?,
-        Scenario::Outages => faults::outages(&mut run).await?,
-        _ => faults::comings_and_goings(&mut run).await?,
-    };
-    Ok(format!("{}: {}", done.what, run.finish().await?))
+/// What a panic says, which the harness does where it waits in vain.
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without a word").to_owned()
 }
