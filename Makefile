@@ -1,6 +1,6 @@
 # Every target is a script in scripts/; this file only names them.
 .DEFAULT_GOAL := help
-.PHONY: help run test soak fuzz lint bench clean
+.PHONY: help run test soak fuzz lint bench release clean
 
 help: ## Show what can be made
 	@printf 'Signal: the real-time edge of a commerce platform\n\n'
@@ -23,6 +23,9 @@ lint: ## Check formatting, lints, licences, dependencies and types
 
 bench: ## Measure memory and CPU per message against the floor (release build)
 	@scripts/bench
+
+release: ## Build both binaries as they ship, with bills of materials and checksums (docs/releasing.md)
+	@scripts/release
 
 clean: ## Remove everything that was built
 	@scripts/clean

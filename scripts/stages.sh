@@ -21,6 +21,11 @@ die() {
 have() { command -v "$1" >/dev/null 2>&1; }
 is_ci() { [ "${CI:-}" = true ]; }
 
+# What everything is built with for tests and lints: Kafka over TLS, which links the system's OpenSSL.
+features() {
+  if have pkg-config && pkg-config --exists openssl; then say "--features=signal-worker/kafka-tls"; fi
+}
+
 # A stage that hangs is ended, with everything that it started: coreutils' timeout gives it a process group.
 LIMIT=()
 if have timeout; then LIMIT=(timeout --kill-after=10 2400); fi

@@ -57,9 +57,6 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
 }
 
-/// An edge that is asked to stop takes so long, unless it is told otherwise.
-const DRAIN_WINDOW: Duration = Duration::from_secs(20);
-
 /// A running edge.
 #[derive(Clone, Debug)]
 pub struct Edge {
@@ -76,6 +73,7 @@ impl Edge {
     /// If the system gives no thread for the backplane.
     pub fn start(settings: StreamSettings, parts: Parts) -> io::Result<Self> {
         metrics::describe();
+        metrics::max_connections(settings.max_connections);
         let Parts { bus, verifier, identity, permissions, cluster, health, shutdown } = parts;
         let registry = Arc::new(Registry::new(available_parallelism().map_or(1, usize::from)));
         let fanout = Fanout::new(Arc::clone(&registry), Handle::current());
@@ -97,7 +95,7 @@ impl Edge {
         if !shared.settings.max_connection_age.is_zero() {
             until(&stop, watch::retire_old(Arc::clone(&shared)));
         }
-        let window = drain::fitting(shared.settings.drain_window.unwrap_or(DRAIN_WINDOW), shutdown.deadline());
+        let window = drain::fitting(shared.settings.drain_window.unwrap_or(drain::WINDOW), shutdown.deadline());
         shutdown.tasks().spawn(say_goodbye(Arc::clone(&shared), window));
         Ok(Self { shared, cluster, permissions, shutdown })
     }

@@ -12,12 +12,15 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{connection::Connection, metrics, registry::Registry};
 
+/// An edge that is asked to stop takes so long, unless it is told otherwise.
+pub const WINDOW: Duration = Duration::from_secs(20);
 /// How much later than announced a client is closed that has not left by itself, because it does not know `reconnect`
 /// or its clock is slow.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
-/// What a stop needs beside the window: the grace, then [`crate::session::CLOSE_TIMEOUT`] for the last to close, then a
-/// second for everything after the clients.
-const RESERVE: Duration = GRACE.saturating_add(crate::session::CLOSE_TIMEOUT).saturating_add(Duration::from_secs(1));
+/// What a stop needs beside the window: a second's grace for who has not left by itself, then as long as a close may take
+/// for the last to close, then a second for everything after the clients.
+pub const RESERVE: Duration =
+    GRACE.saturating_add(crate::session::CLOSE_TIMEOUT).saturating_add(Duration::from_secs(1));
 /// Clients that come due within so long are closed together.
 const TURN: Duration = Duration::from_millis(20);
 /// Clients told before others may run.

@@ -239,7 +239,7 @@ impl Lane {
             let bytes = push.bytes();
             if state.bytes + bytes > LANE_BYTES {
                 state.lagged = true;
-                metrics::dropped("fanout_lag");
+                metrics::dropped(metrics::FANOUT_LAG);
             } else {
                 state.bytes += bytes;
                 state.queue.push(Arc::clone(push));

@@ -17,7 +17,7 @@ mod clock;
 mod cluster;
 pub mod config;
 mod connection;
-mod drain;
+pub mod drain;
 mod fanout;
 mod handshake;
 mod identity;

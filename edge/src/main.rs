@@ -1,16 +1,23 @@
 //! `signal-edge`: the stateless edge as a process.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use signal_auth::{Clock, JwkSetClient, JwkSetOptions, Permissions, Policies, Verifier};
+use signal_auth::{Clock, JwkSetClient, Permissions, Policies, Verifier, VerifierSettings};
 use signal_bus::Bus;
 use signal_edge::{ClusterSettings, Edge, EdgeSettings, Parts, permissions};
 use signal_seal::identity::IdentityKey;
 use signal_service::{
     admin,
-    health::Health,
+    health::{
+        Health,
+        probe::{self, Question},
+    },
     listen,
     settings::{self, Source, unknown_variables},
     shutdown::Shutdown,
@@ -36,6 +43,9 @@ struct Cli {
 enum Command {
     /// Checks flags and variables, and fails for SIGNAL_ variables that nobody knows.
     CheckConfig,
+    /// Asks the process that has the same settings whether it is ready, and ends within a second: with 0 if it is. For
+    /// probes of containers, which have no shell.
+    Health(Question),
 }
 
 const IDENTITY: Identity = Identity { name: "signal-edge", version: env!("CARGO_PKG_VERSION") };
@@ -46,11 +56,25 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return error.report(),
     };
+    if let Some(Command::Health(question)) = cli.command {
+        return health(&cli.settings, question);
+    }
     let unknown = unknown_variables(&Cli::command(), &source);
     match run(cli, &unknown) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "cannot go on");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn health(settings: &EdgeSettings, question: Question) -> ExitCode {
+    match probe::ask(settings.http.admin_addr, question).context("not healthy") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be closed; the status says it all the same.
+            let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -63,7 +87,8 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
     }
     let bus = signal_bus::open(&cli.settings.backplane, cli.settings.stream.bus_subscription.into())?;
     let jwks_url = cli.settings.auth.jwks_url.as_deref().context("SIGNAL_JWKS_URL is not set")?;
-    let keys = Arc::new(JwkSetClient::new(jwks_url, JwkSetOptions::default()).context("SIGNAL_JWKS_URL")?);
+    let keys = JwkSetClient::new(jwks_url, cli.settings.auth.jwk_set_options()).context("SIGNAL_JWKS_URL")?;
+    let verifier = cli.settings.auth.verifier_settings()?;
     let identity = cli.settings.stream.identity().context("SIGNAL_IDENTITY_KEY")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     // The pool is made on a runtime, and connects when it is first asked.
@@ -77,7 +102,7 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
     }
     runtime.block_on(async {
         let exporting = traces.export();
-        let outcome = serve(cli.settings, Given { bus, keys, identity, policies }).await;
+        let outcome = serve(cli.settings, Given { bus, keys: Arc::new(keys), verifier, identity, policies }).await;
         let left = outcome.as_ref().map_or(TRACE_FLUSH, Shutdown::left);
         exporting.finish(left.min(TRACE_FLUSH)).await;
         outcome.map(drop)
@@ -88,13 +113,14 @@ fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
 struct Given {
     bus: Arc<dyn Bus>,
     keys: Arc<JwkSetClient>,
+    verifier: VerifierSettings,
     identity: Option<Arc<IdentityKey>>,
     policies: Option<Arc<dyn Policies>>,
 }
 
 /// Until the stop is done; returns what knows how long that may have taken.
 async fn serve(mut settings: EdgeSettings, given: Given) -> anyhow::Result<Shutdown> {
-    let Given { bus, keys, identity, policies } = given;
+    let Given { bus, keys, verifier, identity, policies } = given;
     let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
     shutdown.on_signal().context("no signal handlers")?;
     settings.stream.fit_to_open_files().context("the limit of open files")?;
@@ -110,7 +136,7 @@ async fn serve(mut settings: EdgeSettings, given: Given) -> anyhow::Result<Shutd
     let warm = Arc::clone(&keys);
     tokio::spawn(async move { warm.warm(&issuer).await });
 
-    let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
+    let verifier = Arc::new(Verifier::new(verifier, keys));
     let roles = settings.permissions.always_allow_roles.clone();
     let permissions = Arc::new(Permissions::new(policies.clone(), roles, Clock::system()));
     let serving = health.component("edge");

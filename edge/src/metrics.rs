@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::admission::NotAdmitted;
 
 const CONNECTIONS: &str = "signal_edge_connections";
+const MAX_CONNECTIONS: &str = "signal_edge_max_connections";
 const SOCKETS: &str = "signal_edge_sockets";
 const HANDSHAKES: &str = "signal_edge_handshakes_total";
 const HANDSHAKE_SECONDS: &str = "signal_edge_handshake_seconds";
@@ -34,9 +35,13 @@ const RECONNECTS: &str = "signal_edge_reconnects_announced_total";
 const NOT_ADMITTED: &str = "signal_edge_not_admitted_total";
 const ACCEPT_HELD: &str = "signal_edge_accept_held_total";
 
+/// Why a message is dropped that waits for those before it.
+pub(crate) const FANOUT_LAG: &str = "fanout_lag";
+
 /// Says what each metric means and counts; called once the recorder is installed.
 pub(crate) fn describe() {
     describe_gauge!(CONNECTIONS, "Authenticated clients by version of the protocol.");
+    describe_gauge!(MAX_CONNECTIONS, "WebSockets that this edge accepts at most.");
     describe_gauge!(SOCKETS, "Open WebSockets by state: greeting, live, closing.");
     describe_counter!(HANDSHAKES, "Ended handshakes by result.");
     describe_histogram!(HANDSHAKE_SECONDS, Unit::Seconds, "From authenticate to connected.");
@@ -77,9 +82,14 @@ pub(crate) fn describe() {
     for code in CloseCode::ALL {
         counter!(CLOSES, "code" => code.code().to_string()).increment(0);
     }
+    counter!(DROPPED, "reason" => FANOUT_LAG).increment(0);
     for counter in [ACCEPT_HELD, RECONNECTS, RESYNCS, BUS_LOSSES, UPGRADES_REFUSED] {
         counter!(counter).increment(0);
     }
+}
+
+pub(crate) fn max_connections(count: usize) {
+    gauge!(MAX_CONNECTIONS).set(count as f64);
 }
 
 pub(crate) fn connections(protocol: Protocol, change: f64) {

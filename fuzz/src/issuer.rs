@@ -26,9 +26,24 @@ pub fn secret() -> Secret {
 
 /// Verifies against a key set that is never fetched, at an hour that does not pass.
 pub fn verifier(key_set: &Value, claims: Option<ClaimsCipher>) -> Verifier {
+    build(key_set, claims, claims.map(|_| secret()), None)
+}
+
+/// One whose secret has been rotated: the former is the previous one.
+pub fn rotated(key_set: &Value, cipher: ClaimsCipher) -> Verifier {
+    build(key_set, Some(cipher), Some(Secret::new("the next one")), Some(secret()))
+}
+
+fn build(
+    key_set: &Value,
+    claims: Option<ClaimsCipher>,
+    application_secret: Option<Secret>,
+    previous_application_secret: Option<Secret>,
+) -> Verifier {
     let keys = KeySet::parse(key_set.to_string().as_bytes()).expect("the key set is a good one");
     let settings = VerifierSettings {
-        application_secret: claims.map(|_| secret()),
+        application_secret,
+        previous_application_secret,
         claims_cipher: claims.unwrap_or_default(),
         leeway: Duration::from_secs(5),
         clock: Clock::from_fn(|| NOW_MS),

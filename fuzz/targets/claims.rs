@@ -1,4 +1,5 @@
-//! What stands behind a good signature: claims in plain, and encrypted with either cipher. They must say the same.
+//! What stands behind a good signature: claims in plain, and encrypted with either cipher, by the current secret and by
+//! the one before. They must say the same.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -7,21 +8,21 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 use signal_auth::{ClaimsCipher, ClaimsKey, Verifier, VerifyError, claims};
 use signal_fuzz::{
-    issuer::{Issuer, secret, verifier, verify},
+    issuer::{Issuer, rotated, secret, verifier, verify},
     memory::within,
 };
 
 struct Scene {
     issuer: Issuer,
     plain: Verifier,
-    encrypted: [(ClaimsKey, Verifier); 2],
+    encrypted: [(ClaimsKey, [Verifier; 2]); 2],
 }
 
 static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     let issuer = Issuer::fixed();
     let keys = issuer.key_set();
     let encrypted = [ClaimsCipher::Aes256Cbc, ClaimsCipher::Aes256Gcm]
-        .map(|cipher| (ClaimsKey::new(cipher, &secret()), verifier(&keys, Some(cipher))));
+        .map(|cipher| (ClaimsKey::new(cipher, &secret()), [verifier(&keys, Some(cipher)), rotated(&keys, cipher)]));
     Scene { plain: verifier(&keys, None), issuer, encrypted }
 });
 
@@ -38,7 +39,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(plain.is_err(), "claims that are no object speak for nobody");
         return;
     };
-    for (key, verifier) in &scene.encrypted {
+    for (key, verifiers) in &scene.encrypted {
         let mut iv = 0u128;
         let encrypted = claims::encrypt(&claims, key, || {
             iv += 1;
@@ -48,7 +49,9 @@ fuzz_target!(|bytes: &[u8]| {
         let token = scene.issuer.sign(encrypted.as_bytes());
         // Longer than a token may be: encryption makes claims half as long again, twice over.
         if token.len() <= 32 * 1024 {
-            assert_eq!(within(160, encrypted.as_bytes(), || verify(verifier, &token)), plain);
+            for verifier in verifiers {
+                assert_eq!(within(160, encrypted.as_bytes(), || verify(verifier, &token)), plain);
+            }
         }
     }
 });

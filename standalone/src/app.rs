@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use rdkafka::{ClientConfig, error::KafkaError};
-use signal_auth::{Clock, JwkSetClient, JwkSetError, JwkSetOptions, Permissions, Verifier};
+use signal_auth::{Clock, JwkSetClient, JwkSetError, Permissions, SecretsError, Verifier};
 use signal_bus::{Bus, memory::MemoryBus};
 use signal_edge::{ClusterSettings, Edge};
 use signal_seal::identity::IdentityKeyError;
@@ -64,6 +64,8 @@ pub enum StartError {
     Identity(#[from] IdentityKeyError),
     #[error("SIGNAL_JWKS_URL")]
     Jwks(#[from] JwkSetError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     #[error("SIGNAL_DATABASE_URL")]
     Database(#[from] OpenError),
     #[error("SIGNAL_DATABASE_URL")]
@@ -76,6 +78,8 @@ pub enum StartError {
     Backplane(#[from] signal_bus::OpenError),
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    #[error("SIGNAL_KAFKA_BROKERS is not set, and the demo alone has no broker of its own")]
+    NoBroker,
     #[error("the Kafka client refuses the settings of the payment form's producer")]
     Producer(#[source] KafkaError),
     #[error("the Kafka client refuses the settings with which a stop looks at the embedded broker")]
@@ -155,7 +159,7 @@ pub async fn start(
         payments: payments(&pipeline, settings.pipeline.kafka_properties.as_ref(), shutdown.token(), in_flight)?,
         allow_remote: settings.own.allow_remote,
     };
-    let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
+    let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings()?, keys));
     let notifications =
         worker.notifications(&settings.own.base_path, Arc::clone(&database) as _, Arc::clone(&verifier));
     let identity = settings.stream.identity()?.map_or_else(|| identity::open(&dir), Ok)?;
@@ -197,8 +201,9 @@ pub fn check(settings: &Settings) -> Result<(), StartError> {
     backplane(settings, &mut |_, _| ())?;
     settings.stream.identity()?;
     if let Some(url) = &settings.auth.jwks_url {
-        JwkSetClient::new(url, JwkSetOptions::default())?;
+        JwkSetClient::new(url, settings.auth.jwk_set_options())?;
     }
+    settings.auth.verifier_settings()?;
     let mut pipeline = settings.pipeline.clone();
     // Where the broker is embedded: nobody has to be there.
     pipeline.kafka_brokers.get_or_insert_with(|| "127.0.0.1:1".to_owned());
@@ -231,9 +236,10 @@ async fn database(
         return Ok(store::open(url)?);
     }
     let file = dir.file(DATABASE_FILE);
-    let store = store::open(&database::url(&file))?;
+    let url = database::url(&file);
+    let store = store::open(&url)?;
     store.migrate(Migration::CoreSchemaAndSeed).await?;
-    database::seed_people(&file, &settings.pipeline.merchant_domain).await?;
+    database::seed_people(&url, &settings.pipeline.merchant_domain).await?;
     say("database", &format!("embedded, {}", file.display()));
     Ok(store)
 }
@@ -261,7 +267,7 @@ fn tokens(
         say("issuer", "embedded, three people to sign in as");
         return Ok((Some(issuer), keys));
     };
-    let keys = Arc::new(JwkSetClient::new(url, JwkSetOptions::default())?);
+    let keys = Arc::new(JwkSetClient::new(url, settings.auth.jwk_set_options())?);
     let (warm, component) = (Arc::clone(&keys), health.component("issuer"));
     tokio::spawn(async move { warm.warm(&component).await });
     say("issuer", &Secret::from(url.as_str()).without_credentials());
@@ -296,7 +302,7 @@ fn backlog(broker: &EmbeddedBroker, pipeline: &PipelineSettings) -> Result<Backl
 }
 
 /// `properties` are those that were set, not those that the consumer of an embedded broker needs beside them.
-fn payments(
+pub(crate) fn payments(
     pipeline: &PipelineSettings,
     properties: Option<&Secret>,
     stop: CancellationToken,

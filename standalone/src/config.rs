@@ -4,8 +4,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use signal_auth::{AuthSettings, PermissionSettings};
 use signal_edge::StreamSettings;
-use signal_service::settings::{
-    BackplaneSettings, DatabaseSettings, LogFormat, LogSettings, ShutdownSettings, TraceSettings, values,
+use signal_service::{
+    health::probe::Question,
+    settings::{BackplaneSettings, DatabaseSettings, LogFormat, LogSettings, ShutdownSettings, TraceSettings, values},
 };
 use signal_worker::config::PipelineSettings;
 
@@ -72,9 +73,21 @@ pub struct OwnSettings {
 pub enum Command {
     /// Checks settings, also for variables that nobody knows, and exits.
     CheckConfig,
+    /// Serves the page, the development issuer and the payment form alone, for an edge and a worker that are processes of
+    /// their own behind the same origin. Needs SIGNAL_KAFKA_BROKERS.
+    Demo,
+    /// Puts the demo's people into the database at SIGNAL_DATABASE_URL, whose tables must be there, and exits. Safe to
+    /// repeat.
+    SeedPeople,
+    /// Asks the process that has the same settings whether it is ready, and exits within a second: with 0 if it is.
+    Health(Question),
     /// Prints docs/configuration.md.
     #[command(hide = true)]
-    ConfigReference,
+    ConfigReference {
+        /// What the two binaries of a deployment know, as data.
+        #[arg(long)]
+        json: bool,
+    },
     /// Prints docs/openapi.json.
     #[command(hide = true)]
     Openapi,

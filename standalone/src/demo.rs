@@ -13,6 +13,7 @@
 //! JSON, which a foreign page cannot send without asking, and the `Host` must be this
 //! machine's name, which a rebound DNS name is not.
 
+pub mod alone;
 mod page;
 pub mod payments;
 mod sign_in;
@@ -63,12 +64,13 @@ type Shared = State<Arc<Demo>>;
 pub fn router(demo: Demo, behind: Router) -> Router {
     let demo = Arc::new(demo);
     let router = page::router()
-        .route("/.well-known/jwks.json", get(jwks))
         .route("/demo/settings", get(settings))
         .route("/demo/people", get(|| async { Json(PEOPLE.iter().map(person_json).collect::<Value>()) }))
         .route("/demo/sign-in", post(sign_in::sign_in))
         .route("/demo/payments", post(payments::take))
         .layer(middleware::from_fn_with_state(Arc::clone(&demo), this_host_only))
+        // Public keys are for whoever asks: edges and workers know this process under another name.
+        .route("/.well-known/jwks.json", get(jwks))
         .layer(middleware::from_fn(not_stored))
         .with_state(demo);
     rest::finish_before(router, behind)

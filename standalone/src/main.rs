@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::CommandFactory;
 use signal_service::{
+    health::probe,
     settings::{self, Source, unknown},
     shutdown::Shutdown,
     telemetry::{self, Identity, TRACE_FLUSH},
@@ -15,6 +16,8 @@ use signal_service::{
 use signal_standalone::{
     app,
     config::{Command, Settings},
+    demo::alone,
+    embedded::database,
     openapi, reference,
 };
 
@@ -41,7 +44,8 @@ fn main() -> ExitCode {
 
 fn execute(settings: Settings, source: &Source) -> anyhow::Result<()> {
     match settings.command {
-        Some(Command::ConfigReference) => say(format_args!("{}", reference::document().trim_end())),
+        Some(Command::ConfigReference { json: false }) => say(format_args!("{}", reference::document().trim_end())),
+        Some(Command::ConfigReference { json: true }) => say(format_args!("{}", reference::data())),
         Some(Command::Openapi) => say(format_args!("{}", openapi::document().trim_end())),
         Some(Command::CheckConfig) => {
             let unknown = unknown::unknown_variables(&Settings::command(), source);
@@ -54,6 +58,23 @@ fn execute(settings: Settings, source: &Source) -> anyhow::Result<()> {
             let _context = runtime.enter();
             app::check(&settings)?;
             say(format_args!("the settings can be used"))
+        }
+        Some(Command::Health(question)) => {
+            probe::ask(settings.own.admin_addr, question).context("not healthy")?;
+            Ok(())
+        }
+        Some(Command::SeedPeople) => {
+            let url = settings.database.database_url.as_ref().context("SIGNAL_DATABASE_URL is not set")?;
+            let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
+            let domain = &settings.pipeline.merchant_domain;
+            runtime.block_on(database::seed_people(url, domain)).context("SIGNAL_DATABASE_URL")?;
+            say(format_args!("the demo's people are in the database"))
+        }
+        Some(Command::Demo) => {
+            let _traces = telemetry::init(IDENTITY, &settings.own.log_settings(), &settings.traces)?;
+            unknown::warn_unknown(&Settings::command(), source);
+            let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
+            runtime.block_on(demo_alone(&settings))
         }
         None => {
             let traces = telemetry::init(IDENTITY, &settings.own.log_settings(), &settings.traces)?;
@@ -88,6 +109,16 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     });
     running.finish().await;
     announce.abort();
+    Ok(())
+}
+
+async fn demo_alone(settings: &Settings) -> anyhow::Result<()> {
+    let shutdown = Shutdown::new(settings.shutdown.shutdown_deadline);
+    shutdown.on_signal().context("signals cannot be listened for")?;
+    let http_addr = alone::start(settings, &shutdown)?;
+    say(format_args!("The demo alone, at http://{http_addr}/"))?;
+    shutdown.token().cancelled().await;
+    shutdown.drain().await;
     Ok(())
 }
 

@@ -1,7 +1,10 @@
-//! `docs/configuration.md`, made from the commands themselves.
+//! `docs/configuration.md`, and the same as data, made from the commands themselves.
+
+use std::time::Duration;
 
 use clap::CommandFactory;
-use signal_edge::EdgeSettings;
+use serde_json::json;
+use signal_edge::{EdgeSettings, drain};
 use signal_service::settings::reference;
 use signal_worker::config::Cli as Worker;
 
@@ -37,4 +40,16 @@ pub fn document() -> String {
     }
     out.truncate(out.trim_end().len());
     out + "\n"
+}
+
+/// What a chart has to know of the binaries of a deployment, as JSON: the variables of each, and how a stop is divided.
+pub fn data() -> String {
+    let seconds = |duration: Duration| format!("{}s", duration.as_secs());
+    let data = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "drain": { "window": seconds(drain::WINDOW), "reserve": seconds(drain::RESERVE) },
+        "edge": reference::variables(&Edge::command()),
+        "worker": reference::variables(&Worker::command()),
+    });
+    format!("{data:#}")
 }

@@ -47,8 +47,12 @@ fn every_binary_is_in_it_with_its_own_settings() {
 
 /// Whether `signal check-config` is content with the variables, and what it says.
 fn check(variables: &[(&str, &str)]) -> (bool, String) {
+    run("check-config", variables)
+}
+
+fn run(subcommand: &str, variables: &[(&str, &str)]) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_signal"));
-    let output = command.arg("check-config").env_clear().envs(variables.iter().copied()).output().unwrap();
+    let output = command.arg(subcommand).env_clear().envs(variables.iter().copied()).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8(said).unwrap())
 }
@@ -92,5 +96,20 @@ fn settings_that_can_be_used_pass_it_whether_or_not_anybody_is_there() {
     for variables in [&real[..], &on_nats[..], &[]] {
         let (content, message) = check(variables);
         assert!(content && message.contains("can be used"), "{message}");
+    }
+}
+
+#[test]
+fn a_subcommand_that_lacks_a_server_names_its_variable() {
+    // Port 1 is nobody's.
+    let nobody = ("SIGNAL_ADMIN_ADDR", "127.0.0.1:1");
+    for (subcommand, variables, said) in [
+        ("demo", &[][..], "SIGNAL_KAFKA_BROKERS is not set"),
+        ("seed-people", &[], "SIGNAL_DATABASE_URL is not set"),
+        ("seed-people", &[("SIGNAL_DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x")], "SIGNAL_DATABASE_URL"),
+        ("health", &[nobody], "127.0.0.1:1 (SIGNAL_ADMIN_ADDR) does not answer"),
+    ] {
+        let (content, message) = run(subcommand, variables);
+        assert!(!content && message.contains(said) && !message.contains("hunter2"), "{subcommand}: {message}");
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use signal_client::{Client, Disconnect, Event, Events};
+use signal_client::{Builder, Client, Disconnect, Event, Events};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::{
@@ -21,7 +21,7 @@ const AT_ONCE: usize = 64;
 const WITHIN: Duration = Duration::from_secs(60);
 
 /// Ends with the value.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Population {
     people: Vec<Arc<Mutex<Person>>>,
     clients: Vec<Client>,
@@ -56,7 +56,7 @@ impl Population {
     /// # Errors
     /// If one is not.
     pub async fn gather(tokens: Vec<String>, balancer: &Balancer, ledger: &Ledger) -> anyhow::Result<Self> {
-        let mut population = Self { people: Vec::new(), clients: Vec::new(), listening: JoinSet::new() };
+        let mut population = Self::default();
         let mut tokens = tokens.into_iter().peekable();
         while tokens.peek().is_some() {
             let begun = population.clients.len();
@@ -72,13 +72,21 @@ impl Population {
     }
 
     fn add(&mut self, token: String, balancer: &Balancer, ledger: &Ledger) -> anyhow::Result<()> {
-        let (client, events) = Client::builder("ws://fleet/stream")
+        let client = Client::builder("ws://fleet/stream")
             .token(move || ready(Ok::<_, Infallible>(token.clone())))
             .dial_with(balancer.clone())
             .open_timeout(WITHIN)
             .handshake_timeout(WITHIN)
-            .queue(16)
-            .connect()?;
+            .queue(16);
+        self.join(client, ledger)
+    }
+
+    /// One more client, which may not be connected yet.
+    ///
+    /// # Errors
+    /// If its settings cannot work.
+    pub fn join(&mut self, client: Builder, ledger: &Ledger) -> anyhow::Result<()> {
+        let (client, events) = client.connect()?;
         let person = Arc::<Mutex<Person>>::default();
         self.listening.spawn(listen(events, Arc::clone(&person), ledger.clone()));
         self.people.push(person);

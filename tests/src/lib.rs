@@ -10,3 +10,4 @@ pub mod operator;
 pub mod sister;
 pub mod stalled;
 pub mod stream;
+pub mod tap;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use axum::Router;
-use signal_auth::{JwkSetClient, JwkSetError, JwkSetOptions, Verifier};
+use signal_auth::{JwkSetClient, JwkSetError, SecretsError, Verifier};
 use signal_bus::{Bus, Mode};
 use signal_service::{
     admin, doc,
@@ -86,6 +86,8 @@ pub enum StartError {
     Backplane(#[from] signal_bus::OpenError),
     #[error("SIGNAL_JWKS_URL: {0}")]
     Jwks(#[from] JwkSetError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error("signals can't be listened for")]
@@ -197,7 +199,7 @@ pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
     let serving = health.component("worker");
     let store = Arc::clone(&database) as _;
     let worker = start(&settings.pipeline, Parts { bus, store, health, shutdown: shutdown.clone(), broker_id: None })?;
-    let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings(), keys));
+    let verifier = Arc::new(Verifier::new(settings.auth.verifier_settings()?, keys));
     let routes = worker.notifications(&settings.http.base_path, Arc::clone(&database) as _, verifier);
     let routes = routes.merge(doc::router(&settings.http.base_path));
     let router = rest::finish_for(routes, &settings.cors.allowed_origins);
@@ -217,6 +219,7 @@ pub fn check(settings: &WorkerSettings) -> Result<(), StartError> {
     bus(settings)?;
     database(settings)?;
     keys(settings)?;
+    settings.auth.verifier_settings()?;
     check_pipeline(&settings.pipeline)
 }
 
@@ -265,7 +268,7 @@ fn database(settings: &WorkerSettings) -> Result<Arc<dyn Database>, StartError> 
 
 fn keys(settings: &WorkerSettings) -> Result<Arc<JwkSetClient>, StartError> {
     let url = settings.auth.jwks_url.as_ref().ok_or_else(|| StartError::Missing(vec![JWKS]))?;
-    Ok(Arc::new(JwkSetClient::new(url, JwkSetOptions::default())?))
+    Ok(Arc::new(JwkSetClient::new(url, settings.auth.jwk_set_options())?))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use signal_auth::AuthSettings;
 use signal_service::{
     Secret,
+    health::probe::Question,
     settings::{
         BackplaneSettings, CorsSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings,
         values,
@@ -59,6 +60,9 @@ pub enum Command {
     Replay(Box<ReplaySettings>),
     /// Says whether the settings can be used, and ends.
     CheckConfig,
+    /// Asks the worker that has the same settings whether it is ready, and ends within a second: with 0 if it is. For
+    /// probes of containers, which have no shell.
+    Health(Question),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]

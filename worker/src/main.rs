@@ -5,6 +5,7 @@ use std::{io::Write, process::ExitCode};
 use anyhow::Context;
 use clap::CommandFactory;
 use signal_service::{
+    health::probe,
     settings::{Source, parse, unknown},
     telemetry::{self, Identity, TRACE_FLUSH},
 };
@@ -93,6 +94,7 @@ fn execute(cli: &Cli, source: &Source) -> anyhow::Result<ExitCode> {
             let succeeded = runtime.block_on(app::dead_letters::run(settings, command, &mut std::io::stdout()))?;
             return Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        &Command::Health(question) => probe::ask(settings.http.admin_addr, question).context("not healthy")?,
         Command::CheckConfig => {
             let unknown = unknown::unknown_variables(&Cli::command(), source);
             if !unknown.is_empty() {

@@ -17,6 +17,7 @@ const PUSHES: &str = "signal_worker_pushes_total";
 const RESYNCS: &str = "signal_worker_resyncs_total";
 const BATCH_RECORDS: &str = "signal_worker_batch_records";
 const BATCH_SECONDS: &str = "signal_worker_batch_duration_seconds";
+const RECORD_AGE: &str = "signal_worker_record_age_seconds";
 const STEP_SECONDS: &str = "signal_worker_step_duration_seconds";
 const STORE_RETRIES: &str = "signal_worker_store_retries_total";
 const COMMIT_FAILURES: &str = "signal_worker_kafka_commit_failures_total";
@@ -44,6 +45,7 @@ pub fn describe() {
     describe_counter!(RESYNCS, "Resync messages sent after missed pushes, by scope: room, everybody.");
     describe_histogram!(BATCH_RECORDS, "Records in a batch.");
     describe_histogram!(BATCH_SECONDS, "From a batch's arrival to its end, in seconds.");
+    describe_histogram!(RECORD_AGE, "How old a record is once its people are told: from its own time, in seconds.");
     describe_histogram!(STEP_SECONDS, "One step's share of a batch, in seconds.");
     describe_counter!(STORE_RETRIES, "Database calls that were made again because the database was away.");
     describe_counter!(COMMIT_FAILURES, "Offset commits that failed; they are made again.");
@@ -62,6 +64,9 @@ fn zero() {
     for outcome in ["sent", "missed"] {
         pushes(outcome, 0);
     }
+    for scope in ["room", "everybody"] {
+        resyncs(scope, 0);
+    }
     for counter in [RECORDS, ID_COLLISIONS, STORE_RETRIES, COMMIT_FAILURES, REBALANCES, QUESTIONS_REFUSED] {
         counter!(counter).absolute(0);
     }
@@ -74,6 +79,10 @@ pub fn batch(records: usize, took: Duration) {
     counter!(RECORDS).increment(records as u64);
     histogram!(BATCH_RECORDS).record(records as f64);
     histogram!(BATCH_SECONDS).record(took);
+}
+
+pub fn record_age(age: Duration) {
+    histogram!(RECORD_AGE).record(age);
 }
 
 pub fn step(step: &'static str, took: Duration) {

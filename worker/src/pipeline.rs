@@ -96,6 +96,12 @@ impl Batch {
         self.traces.remove(at).rejected(rejection.label());
         self.records.remove(at)
     }
+
+    /// What people waited for, if the producer's clock is to be believed.
+    fn tell_ages(&self, now: OffsetDateTime) {
+        let ages = self.records.iter().filter_map(|record| Some(now - record.plausible_time(now)?));
+        ages.for_each(|age| metrics::record_age(age.unsigned_abs()));
+    }
 }
 
 /// What has become of a batch so far.
@@ -119,6 +125,9 @@ impl Pipeline {
         metrics::step("compose", started.elapsed());
         let directory = self.resolve(&mut batch, &mut progress).await?;
         self.deliver(&batch, &directory, &mut progress).await?;
+        if self.occasion == Occasion::News {
+            batch.tell_ages(OffsetDateTime::now_utc());
+        }
         let Progress { mut summary, entries, unread } = progress;
         // However they were found, letters are in the order of their records.
         summary.rejected.sort_by_key(|one| (one.record.position.partition, one.record.position.offset));

@@ -15,14 +15,14 @@ pub const REGISTERED: [&str; 7] = ["iss", "sub", "aud", "jti", "nbf", "exp", "ia
 ///
 /// A name that decrypts to a registered one, or to one that is there already, is refused:
 /// which of the two would hold is a question that no token may ask.
-pub(crate) fn decrypt(claims: Map<String, Value>, key: &ClaimsKey) -> Result<Map<String, Value>, Refusal> {
+pub(crate) fn decrypt(claims: &Map<String, Value>, key: &ClaimsKey) -> Result<Map<String, Value>, Refusal> {
     let mut plain = Map::with_capacity(claims.len());
     for (name, value) in claims {
         if REGISTERED.contains(&name.as_str()) {
-            plain.insert(name, value);
+            plain.insert(name.clone(), value.clone());
             continue;
         }
-        let name = key.decrypt(&name).map_err(|_| Refusal::Claims)?;
+        let name = key.decrypt(name).map_err(|_| Refusal::Claims)?;
         let value = value.as_str().ok_or(Refusal::Claims)?;
         let value = key.decrypt(value).map_err(|_| Refusal::Claims)?;
         let value = serde_json::from_str(&value).map_err(|_| Refusal::Claims)?;

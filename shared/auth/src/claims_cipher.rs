@@ -46,6 +46,12 @@ impl ClaimsKey {
         Self { cipher, key }
     }
 
+    /// Whether both secrets make one key: no more than 32 bytes of a secret count.
+    pub(crate) fn same(secret: &Secret, other: &Secret) -> bool {
+        let key = |secret| Self::new(ClaimsCipher::default(), secret).key;
+        key(secret) == key(other)
+    }
+
     pub fn decrypt(&self, text: &str) -> Result<String, NotDecryptable> {
         let sealed = STANDARD.decode(text).map_err(|_| NotDecryptable)?;
         let (iv, rest) = sealed.split_first_chunk::<IV_BYTES>().ok_or(NotDecryptable)?;

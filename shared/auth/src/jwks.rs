@@ -35,7 +35,7 @@ pub struct JwkSetOptions {
 impl Default for JwkSetOptions {
     fn default() -> Self {
         Self {
-            lifetime: Duration::from_secs(12 * 3600),
+            lifetime: Duration::from_secs(600),
             cool_down: Duration::from_secs(30),
             retry_pause: Duration::from_secs(1),
             timeout: Duration::from_secs(5),
@@ -123,11 +123,14 @@ impl JwkSetClient {
     }
 
     /// The set in which a token's key should be looked up, fetched anew where that can
-    /// help: there is none, it has outlived its time, or it does not have `kid`.
+    /// help: there is none, it has outlived its time, or it does not have `kid`. While the
+    /// issuer is away nobody waits for it whose key is there.
     pub(crate) async fn keys_for(&self, kid: Option<&str>) -> Result<Arc<KeySet>, VerifyError> {
         let shared = &self.shared;
         let flight = {
             let mut cache = shared.cache.lock();
+            let known = kid.is_some_and(|kid| cache.set.as_ref().is_some_and(|set| set.has(kid)));
+            let hopeless = known && cache.failure.is_some();
             let now = shared.options.clock.unix_ms();
             let (due, pause) = match &cache.set {
                 None => (true, shared.options.retry_pause),
@@ -136,7 +139,8 @@ impl JwkSetClient {
                     (old || kid.is_some_and(|kid| !set.has(kid)), shared.options.cool_down)
                 }
             };
-            if due { shared.join_or_start_after(&mut cache, now, pause) } else { None }
+            let flight = if due { shared.join_or_start_after(&mut cache, now, pause) } else { None };
+            flight.filter(|_| !hopeless)
         };
         landed(flight).await;
 

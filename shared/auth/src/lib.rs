@@ -15,6 +15,7 @@
 
 pub mod claims;
 pub mod claims_cipher;
+mod claims_keys;
 pub mod clock;
 mod jwk;
 pub mod jwks;
@@ -32,6 +33,6 @@ pub use permissions::{
     Denied, Permission, PermissionSettings, Permissions, Policies, PolicyError, RoleList, Subject, Unavailable,
 };
 pub use principal::{Principal, Role, UserId};
-pub use settings::AuthSettings;
+pub use settings::{AuthSettings, SecretsError};
 pub use signal_service::Secret;
 pub use verifier::{Refusal, Verifier, VerifierSettings, VerifyError};

@@ -8,6 +8,7 @@ use signal_service::Secret;
 use crate::{
     claims,
     claims_cipher::{ClaimsCipher, ClaimsKey},
+    claims_keys::ClaimsKeys,
     clock::Clock,
     jwk,
     jwks::JwkSetClient,
@@ -82,6 +83,8 @@ pub struct VerifierSettings {
     pub audience: Option<String>,
     /// With it, every claim but the registered ones is encrypted.
     pub application_secret: Option<Secret>,
+    /// While the secret is rotated: claims may be encrypted with this one, too. Nothing without the other.
+    pub previous_application_secret: Option<Secret>,
     pub claims_cipher: ClaimsCipher,
     /// By how much the issuer's clock may differ.
     pub leeway: Duration,
@@ -94,6 +97,7 @@ impl Default for VerifierSettings {
             issuer: None,
             audience: None,
             application_secret: None,
+            previous_application_secret: None,
             claims_cipher: ClaimsCipher::default(),
             leeway: Duration::from_secs(5),
             clock: Clock::system(),
@@ -106,7 +110,7 @@ impl Default for VerifierSettings {
 pub struct Verifier {
     issuer: Option<String>,
     audience: Option<String>,
-    claims_key: Option<ClaimsKey>,
+    claims_keys: Option<ClaimsKeys>,
     leeway_seconds: i64,
     clock: Clock,
     keys: Arc<JwkSetClient>,
@@ -114,11 +118,13 @@ pub struct Verifier {
 
 impl Verifier {
     pub fn new(settings: VerifierSettings, keys: Arc<JwkSetClient>) -> Self {
-        let cipher = settings.claims_cipher;
+        let key = |secret: Secret| ClaimsKey::new(settings.claims_cipher, &secret);
+        let previous = settings.previous_application_secret.map(key);
+        let claims_keys = settings.application_secret.map(key).map(|current| ClaimsKeys::new(current, previous));
         Self {
             issuer: settings.issuer,
             audience: settings.audience,
-            claims_key: settings.application_secret.map(|secret| ClaimsKey::new(cipher, &secret)),
+            claims_keys,
             leeway_seconds: i64::try_from(settings.leeway.as_secs()).unwrap_or(i64::MAX),
             clock: settings.clock,
             keys,
@@ -147,11 +153,11 @@ impl Verifier {
         let keys = self.keys.keys_for(token.kid.as_deref()).await?;
         let key = keys.find(token.kid.as_deref(), &token.alg)?;
         key.verify(token.signed, &token.signature)?;
-        Ok(self.read(token.claims()?)?)
+        Ok(self.read(&token.claims()?)?)
     }
 
-    fn read(&self, claims: Map<String, Value>) -> Result<Principal, Refusal> {
-        let expires_at = self.check_times(&claims)?;
+    fn read(&self, claims: &Map<String, Value>) -> Result<Principal, Refusal> {
+        let expires_at = self.check_times(claims)?;
         if self.issuer.is_some() && claims.get("iss").and_then(Value::as_str) != self.issuer.as_deref() {
             return Err(Refusal::Issuer);
         }
@@ -165,11 +171,10 @@ impl Verifier {
                 return Err(Refusal::Audience);
             }
         }
-        let claims = match &self.claims_key {
-            Some(key) => claims::decrypt(claims, key)?,
-            None => claims,
-        };
-        claims::principal(&claims, expires_at)
+        match &self.claims_keys {
+            Some(keys) => keys.principal(claims, expires_at),
+            None => claims::principal(claims, expires_at),
+        }
     }
 
     fn check_times(&self, claims: &Map<String, Value>) -> Result<Option<i64>, Refusal> {

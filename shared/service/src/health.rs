@@ -3,6 +3,8 @@
 //! Live means that the process answers. Ready means that every registered [`Component`]
 //! is up; one that has never reported is down, so nothing is ready before it said so.
 
+pub mod probe;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, Router, extract::State, routing::get};

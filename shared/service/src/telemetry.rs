@@ -96,6 +96,9 @@ where
 
 /// Latencies from a tenth of a millisecond (a fan-out) to ten seconds (a stuck one).
 const SECONDS: &[f64] = &[0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Ages from a hundredth of a second (as good as at once) to an hour (an outage that is worked off).
+const AGES: &[f64] =
+    &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0];
 const BYTES: &[f64] = &[64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0];
 /// Sizes of batches and audiences.
 const COUNTS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 10_000.0, 100_000.0];
@@ -123,6 +126,7 @@ fn install() -> Metrics {
 fn builder() -> Result<PrometheusBuilder, BuildError> {
     PrometheusBuilder::new()
         .set_buckets(COUNTS)?
+        .set_buckets_for_metric(Matcher::Suffix("_age_seconds".to_owned()), AGES)?
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("_bytes".to_owned()), BYTES)
 }
@@ -163,12 +167,14 @@ mod tests {
     fn histograms_have_buckets_that_fit_their_unit() {
         let reader = metrics();
         metrics::histogram!("test_wait_seconds").record(0.003);
+        metrics::histogram!("test_age_seconds").record(200.0);
         metrics::histogram!("test_frame_bytes").record(500.0);
         metrics::histogram!("test_batch_records").record(30.0);
         let text = reader.render();
         for line in [
             "test_wait_seconds_bucket{le=\"0.0025\"} 0",
             "test_wait_seconds_bucket{le=\"0.005\"} 1",
+            "test_age_seconds_bucket{le=\"300\"} 1",
             "test_frame_bytes_bucket{le=\"1024\"} 1",
             "test_batch_records_bucket{le=\"50\"} 1",
         ] {
@@ -184,7 +190,9 @@ mod tests {
             line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_else(|| panic!("{name} in\n{text}"))
         };
         assert!(value("process_resident_memory_bytes") > 1e6);
+        assert!(value("process_cpu_seconds_total") >= 0.0);
         assert!(value("process_open_fds") >= 3.0);
+        assert!(value("process_max_fds") >= value("process_open_fds"));
         assert!(value("process_uptime_seconds") >= 0.0);
     }
 }

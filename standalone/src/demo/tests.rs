@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use axum::body::Body;
 use http::Request as HttpRequest;
@@ -16,9 +16,11 @@ fn demo() -> Demo {
     let scratch = tempfile::tempdir().unwrap();
     let auth = AuthSettings {
         jwks_url: None,
+        jwks_lifetime: Duration::from_secs(600),
         jwt_issuer: None,
         jwt_audience: None,
         application_secret: None,
+        application_secret_previous: None,
         claims_cipher: ClaimsCipher::Aes256Cbc,
     };
     Demo {
@@ -193,6 +195,12 @@ async fn without_its_own_issuer_it_signs_nobody_in() {
     let answer = send(foreign(), request, r#"{"userId":"user-lan"}"#).await;
     assert_eq!(answer.status, 503);
     assert!(answer.json()["message"].as_str().unwrap().contains("SIGNAL_JWKS_URL"));
+}
+
+#[tokio::test]
+async fn public_keys_are_for_whoever_asks_under_whatever_name() {
+    let keys = send(demo(), HttpRequest::get("/.well-known/jwks.json").header("host", "demo:3000"), "").await;
+    assert_eq!((keys.status, keys.header("cache-control")), (200, "no-store"));
 }
 
 #[tokio::test]

@@ -1,22 +1,24 @@
 //! The embedded database: one SQLite file with the core tables and the demo's people in them.
 //!
 //! The tables are the worker's to make; here are only the rows that a platform's core
-//! would have: roles, and who is whose.
+//! would have: roles, and who is whose. A Postgres that the demo runs on gets the same rows.
 
 use std::path::Path;
 
 use signal_service::Secret;
-use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection};
 
 use super::people::{Person, everybody};
 
+/// Both databases read it: SQLite takes `$1` for a parameter, too.
 const ROLE: &str = r#"
-INSERT INTO "Role" (id, identifier, name, priority) VALUES (?1, ?2, ?3, ?4)
+INSERT INTO "Role" (id, identifier, name, priority) VALUES ($1, $2, $3, $4)
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, priority = excluded.priority"#;
 
+/// See [`ROLE`].
 const MEMBERSHIP: &str = r#"
 INSERT INTO "PolicyDefinition" (id, variant, subject_type, subject_id, target_type, target_id, domain)
-VALUES (?1, 'group', 'User', ?2, 'Role', ?3, ?4)
+VALUES ($1, 'group', 'User', $2, 'Role', $3, $4)
 ON CONFLICT (id) DO UPDATE SET domain = excluded.domain"#;
 
 /// The URL of the file, which is made when it is first opened.
@@ -31,33 +33,48 @@ pub fn url(file: &Path) -> Secret {
 /// `domain` is the pattern of `SIGNAL_MERCHANT_DOMAIN`, with `{id}` for the merchant's.
 ///
 /// # Errors
-/// If the file cannot be opened or lacks the tables.
-pub async fn seed_people(file: &Path, domain: &str) -> Result<(), sqlx::Error> {
-    let mut connection = SqliteConnectOptions::new().filename(file).connect().await?;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    for person in everybody() {
-        seed_person(&mut transaction, person, domain).await?;
-    }
-    transaction.commit().await?;
-    connection.close().await
+/// If the database cannot be reached or lacks the tables.
+pub async fn seed_people(url: &Secret, domain: &str) -> Result<(), sqlx::Error> {
+    if url.expose().starts_with("sqlite:") { seed_sqlite(url, domain).await } else { seed_postgres(url, domain).await }
 }
 
-async fn seed_person(connection: &mut SqliteConnection, person: &Person, domain: &str) -> Result<(), sqlx::Error> {
-    let role = person.role;
-    let insert = sqlx::query(ROLE).bind(role.id).bind(role.identifier).bind(role.name).bind(role.priority);
-    insert.execute(&mut *connection).await?;
-    for merchant in person.merchants {
-        let id = format!("demo-{}-{}", person.id, merchant.id);
-        let domain = domain.replace("{id}", merchant.id);
-        sqlx::query(MEMBERSHIP).bind(id).bind(person.id).bind(role.id).bind(domain).execute(&mut *connection).await?;
-    }
-    Ok(())
+/// The two differ in types alone, which sqlx has no name for that both share.
+macro_rules! seed {
+    ($name:ident, $connection:ty, $begin:literal) => {
+        async fn $name(url: &Secret, domain: &str) -> Result<(), sqlx::Error> {
+            let options: <$connection as Connection>::Options = url.expose().parse()?;
+            let mut connection = options.connect().await?;
+            let mut transaction = connection.begin_with($begin).await?;
+            for person in everybody() {
+                let role = person.role;
+                let insert = sqlx::query(ROLE).bind(role.id).bind(role.identifier).bind(role.name).bind(role.priority);
+                insert.execute(&mut *transaction).await?;
+                for (id, domain) in memberships(person, domain) {
+                    let insert = sqlx::query(MEMBERSHIP).bind(id).bind(person.id).bind(role.id).bind(domain);
+                    insert.execute(&mut *transaction).await?;
+                }
+            }
+            transaction.commit().await?;
+            connection.close().await
+        }
+    };
+}
+
+seed!(seed_sqlite, SqliteConnection, "BEGIN IMMEDIATE");
+seed!(seed_postgres, PgConnection, "BEGIN");
+
+/// The id and the domain of each row that makes somebody one of a merchant's people.
+fn memberships(person: &Person, domain: &str) -> impl Iterator<Item = (String, String)> {
+    person
+        .merchants
+        .iter()
+        .map(move |merchant| (format!("demo-{}-{}", person.id, merchant.id), domain.replace("{id}", merchant.id)))
 }
 
 #[cfg(test)]
 mod tests {
     use signal_worker::store::{self, Migration};
-    use sqlx::Row;
+    use sqlx::{Row, sqlite::SqliteConnectOptions};
 
     use super::*;
 
@@ -76,7 +93,7 @@ mod tests {
         store.migrate(Migration::CoreSchemaAndSeed).await.unwrap();
         store.close().await;
         for pattern in ["Merchant_{id}", "Merchant_{id}", "shop:{id}"] {
-            seed_people(&file, pattern).await.unwrap();
+            seed_people(&url(&file), pattern).await.unwrap();
             let expected = [
                 ("user-lan", "mer-banh-mi-sen"),
                 ("user-lan", "mer-cafe-79"),

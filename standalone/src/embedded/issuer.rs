@@ -132,7 +132,7 @@ fn thumbprint(key: &EcdsaKeyPair) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     use signal_auth::{ClaimsCipher, JwkSetClient, Verifier};
 
@@ -142,9 +142,11 @@ mod tests {
     fn settings() -> AuthSettings {
         AuthSettings {
             jwks_url: None,
+            jwks_lifetime: Duration::from_secs(600),
             jwt_issuer: None,
             jwt_audience: None,
             application_secret: None,
+            application_secret_previous: None,
             claims_cipher: ClaimsCipher::Aes256Cbc,
         }
     }
@@ -167,7 +169,7 @@ mod tests {
         for settings in [settings(), strict, sealed] {
             let issuer = Issuer::open(&dir, &settings).unwrap();
             let keys = Arc::new(JwkSetClient::fixed(issuer.key_set()));
-            let verifier = Verifier::new(settings.verifier_settings(), keys);
+            let verifier = Verifier::new(settings.verifier_settings().unwrap(), keys);
             for person in everybody() {
                 let principal = verifier.verify(&issuer.token(person, now())).await.unwrap();
                 assert_eq!(principal.user_id.text(), person.id);

@@ -13,7 +13,7 @@ pub struct Role {
     pub id: &'static str,
     pub identifier: &'static str,
     pub name: &'static str,
-    pub priority: i64,
+    pub priority: i32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use std::{
 use tokio::{sync::OnceCell, time::Instant};
 
 use crate::{
-    Server,
+    Chaos, Server,
     eventually::until,
     free_port,
     process::{Process, Signal},
@@ -23,7 +23,10 @@ use crate::{
     scratch_dir,
 };
 
+mod secured;
 mod wire;
+
+pub use secured::KafkaTls;
 
 const START: Duration = Duration::from_secs(120);
 const TOPIC: Duration = Duration::from_secs(30);
@@ -41,10 +44,20 @@ const JVM: [&str; 5] = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:
 pub struct Kafka {
     port: u16,
     controller_port: u16,
+    detour: Detour,
     jars: PathBuf,
     dir: PathBuf,
     topics: AtomicU32,
+    secured: Option<secured::Secured>,
     process: Mutex<Option<Process>>,
+}
+
+/// A second way to the broker: whoever asks at `told` is told to go on there, and whoever listens there passes it on to
+/// `listening`. Nobody does unless a test puts a [`crate::Chaos`] there.
+#[derive(Debug, Clone, Copy)]
+struct Detour {
+    told: u16,
+    listening: u16,
 }
 
 impl Server for Kafka {
@@ -80,9 +93,11 @@ impl Kafka {
         Kafka {
             port: free_port(),
             controller_port: free_port(),
+            detour: Detour { told: free_port(), listening: free_port() },
             jars: find_jars().expect("a test asks for it with require!"),
             dir: scratch_dir("kafka"),
             topics: AtomicU32::new(0),
+            secured: None,
             process: Mutex::new(None),
         }
     }
@@ -90,6 +105,11 @@ impl Kafka {
     /// What `bootstrap.servers` takes.
     pub fn brokers(&self) -> String {
         self.addr().to_string()
+    }
+
+    /// A bad network before the broker, for whoever is given its address for `bootstrap.servers`. One at a time.
+    pub fn behind_chaos(&self) -> Chaos {
+        Chaos::at(self.detour.told, SocketAddr::from(([127, 0, 0, 1], self.detour.listening)))
     }
 
     /// Starts the broker, on the data it had.
@@ -173,15 +193,21 @@ impl Kafka {
     }
 
     fn properties(&self) -> String {
-        let Kafka { port, controller_port, dir, .. } = self;
+        let Kafka { port, controller_port, detour: Detour { told, listening }, dir, .. } = self;
         let data = dir.join("data");
+        let listener = self.secured.as_ref().map(secured::Secured::listener).unwrap_or_default();
+        let security = self.secured.as_ref().map(|secured| secured.properties(dir)).unwrap_or_default();
         // One partition for the internal topics and no rebalance delay: what a cluster needs
         // for its size costs a single node seconds at every start.
         format!(
             "process.roles=broker,controller\n\
              node.id=1\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+             listeners=PLAINTEXT://127.0.0.1:{port},DETOUR://127.0.0.1:{listening},\
+             CONTROLLER://127.0.0.1:{controller_port}{listener}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{port},DETOUR://127.0.0.1:{told}{listener}\n\
+             listener.security.protocol.map=\
+             PLAINTEXT:PLAINTEXT,DETOUR:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_SSL\n\
+             inter.broker.listener.name=PLAINTEXT\n\
              controller.listener.names=CONTROLLER\n\
              controller.quorum.voters=1@127.0.0.1:{controller_port}\n\
              log.dirs={}\n\
@@ -198,7 +224,8 @@ impl Kafka {
              log.segment.bytes=67108864\n\
              num.network.threads=2\n\
              num.io.threads=2\n\
-             background.threads=2\n",
+             background.threads=2\n\
+             {security}",
             data.display()
         )
     }

@@ -141,6 +141,15 @@ impl Kcat {
         finish(command).await;
     }
 
+    /// As [`Kcat::produce_lines`], in one batch that is compressed: `gzip`, `snappy`, `lz4` or `zstd`.
+    pub async fn produce_compressed(brokers: &str, topic: &str, codec: &str, values: &[String]) {
+        let file = scratch_dir("kcat").join("values");
+        fs::write(&file, values.join("\n")).unwrap();
+        let mut command = producer(brokers, topic);
+        command.args(["-z", codec, "-X", "linger.ms=500", "-l"]).arg(&file);
+        finish(command).await;
+    }
+
     /// All that a topic holds at this moment, in the order of partitions and offsets.
     pub async fn consume(brokers: &str, topic: &str) -> Vec<Consumed> {
         let mut command = Command::new("kcat");

@@ -19,12 +19,17 @@
 #![allow(clippy::unwrap_used, reason = "a harness has nobody to return an error to")]
 
 mod availability;
+mod chaos;
 mod eventually;
 mod http;
+mod identity;
 mod issuer;
 mod kafka;
 mod kcat;
 mod nats;
+mod network;
+mod nginx;
+mod pem;
 mod port;
 mod postgres;
 mod process;
@@ -36,12 +41,16 @@ mod scratch;
 mod service;
 
 pub use availability::{Server, available_or_skip};
+pub use chaos::{Chaos, Link, Way};
 pub use eventually::{Observation, eventually};
 pub use http::{Response, get};
+pub use identity::identity_key;
 pub use issuer::{Algorithm, Issuer};
-pub use kafka::Kafka;
+pub use kafka::{Kafka, KafkaTls};
 pub use kcat::{Consumed, Kcat, Record};
 pub use nats::{Nats, NatsCluster};
+pub use network::Network;
+pub use nginx::Nginx;
 pub use port::free_port;
 pub use postgres::{Database, Postgres};
 pub use process::{Process, Signal};

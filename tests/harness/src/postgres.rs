@@ -27,6 +27,9 @@ use crate::{
 const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(30);
 
+/// The tests' own role is let in as it is; any other proves its password by SCRAM.
+const WHO: &str = "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+
 /// One cluster with durability off: a test's data need not survive the machine.
 #[derive(Debug)]
 pub struct Postgres {
@@ -113,6 +116,11 @@ impl Postgres {
     /// The URL of a database by name; `postgres` is always there.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The URL of a database for a role with a password, which have been made.
+    pub fn url_as(&self, role: &str, password: &str, database: &str) -> String {
+        format!("postgres://{role}:{password}@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Starts the server, on the data it had.
@@ -229,6 +237,7 @@ impl Postgres {
         let output = run(command).await.unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "initdb: {said}");
+        fs::write(self.data().join("pg_hba.conf"), WHO).unwrap();
     }
 
     fn command(&self, program: &str) -> Command {

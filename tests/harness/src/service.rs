@@ -214,7 +214,7 @@ impl Service {
 }
 
 /// `target/<profile>/<binary>`, found from the test's own executable, which is in `deps/`.
-fn find_binary(name: &str) -> PathBuf {
+pub(crate) fn find_binary(name: &str) -> PathBuf {
     let found = profile_dir().map(|dir| dir.join(name)).filter(|path| path.is_file());
     found.unwrap_or_else(|| panic!("{name} is not built: run `make test`, or `cargo build --workspace --bins` first"))
 }

@@ -41,6 +41,7 @@ pub struct Crowd {
 
 pub struct Member {
     pub id: String,
+    pub user: String,
     heard: Arc<Mutex<Heard>>,
     writer: signal_client::session::Writer,
 }
@@ -89,9 +90,11 @@ impl Crowd {
         let sessions: Vec<Session> = opening.try_collect().await.unwrap();
         let mut crowd = Crowd { members: Vec::new(), reading: JoinSet::new() };
         for session in sessions {
-            let (id, heard) = (session.connected().client_id.clone(), Arc::<Mutex<Heard>>::default());
+            let connected = session.connected();
+            let (id, user) = (connected.client_id.clone(), connected.user_id.clone());
+            let heard = Arc::<Mutex<Heard>>::default();
             let (mut reader, writer) = session.into_split();
-            crowd.members.push(Member { id, heard: Arc::clone(&heard), writer });
+            crowd.members.push(Member { id, user, heard: Arc::clone(&heard), writer });
             crowd.reading.spawn(async move {
                 loop {
                     match reader.receive().await {

@@ -160,8 +160,13 @@ impl Window {
         .await
     }
 
+    /// The code with which the edge has closed it, if it has.
+    pub fn closed(&self) -> Option<u16> {
+        self.received.lock().unwrap().closed
+    }
+
     fn check_open(&self) -> Result<(), String> {
-        match self.received.lock().unwrap().closed {
+        match self.closed() {
             Some(code) => Err(format!("the edge has closed {}'s window with {code}", self.user)),
             None => Ok(()),
         }

@@ -50,6 +50,8 @@ struct InFlight {
 struct State {
     joined: bool,
     topic_missing: bool,
+    /// What the brokers did not like: of them all being down, which follows, it is the reason.
+    refusal: Option<String>,
 }
 
 /// How it stands with the batch that is out.
@@ -121,7 +123,7 @@ impl Group {
             _ => consumer.assign(partitions)?,
         }
         self.ledger.lock().assign(numbers(partitions), &first);
-        *self.state.lock() = State { joined: true, topic_missing: false };
+        *self.state.lock() = State { joined: true, ..State::default() };
         self.health.up();
         Ok(())
     }
@@ -248,17 +250,23 @@ impl ClientContext for Group {
                 self.state.lock().topic_missing = true;
                 self.health.down(format!("the topic {} does not exist", self.topic));
             }
-            Some(RDKafkaErrorCode::AllBrokersDown) => self.health.down("no broker can be reached"),
+            Some(RDKafkaErrorCode::AllBrokersDown) => {
+                let refusal = self.state.lock().refusal.clone();
+                self.health.down(refusal.unwrap_or_else(|| "no broker can be reached".to_owned()));
+            }
             // One broker of several; if it was the last, the error above follows.
             Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => {
                 tracing::debug!(reason, "a broker can't be reached");
             }
             Some(
-                RDKafkaErrorCode::Authentication
-                | RDKafkaErrorCode::SaslAuthenticationFailed
-                | RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::GroupAuthorizationFailed,
-            ) => self.health.down(reason),
+                RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::SSL,
+            ) => {
+                self.state.lock().refusal = Some(reason.to_owned());
+                self.health.down(reason);
+            }
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed) => {
+                self.health.down(reason);
+            }
             _ => tracing::warn!(%error, reason, "the Kafka client reports an error"),
         }
     }
@@ -274,8 +282,9 @@ impl ClientContext for Group {
                 tracing::warn!(partition = partition.partition, "offsets were not committed, trying again");
             }
         }
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         if state.joined && !state.topic_missing && statistics.brokers.values().any(|broker| broker.state == "UP") {
+            state.refusal = None;
             self.health.up();
         }
     }

@@ -30,6 +30,11 @@ pub enum PropertiesError {
     NotAPair(usize),
     #[error("SIGNAL_KAFKA_PROPERTIES: `{name}` can't be set: {reason}")]
     Reserved { name: String, reason: &'static str },
+    #[error(
+        "SIGNAL_KAFKA_PROPERTIES: `{0}` asks for TLS or SASL SCRAM, and this binary was built without them: build it with \
+         `--features kafka-tls`, as all that is released is"
+    )]
+    WithoutTls(String),
 }
 
 pub(super) fn client_config(settings: &ConsumeSettings) -> Result<ClientConfig, PropertiesError> {
@@ -88,6 +93,10 @@ fn common(settings: &ConsumeSettings) -> ClientConfig {
         .set("reconnect.backoff.ms", "100")
         .set("reconnect.backoff.max.ms", "5000")
         .set("socket.keepalive.enable", "true")
+        // What a connection that is open and carries nothing costs; the default is a minute, longer than a member of the
+        // group may be silent. Requests that wait on purpose have times of their own.
+        .set("socket.timeout.ms", "15000")
+        .set("socket.connection.setup.timeout.ms", "10000")
         // Brokers close idle connections as a matter of course.
         .set("log.connection.close", "false");
     config
@@ -105,11 +114,31 @@ fn add(config: &mut ClientConfig, settings: &ConsumeSettings) -> Result<(), Prop
 
 fn parse(text: &str) -> Result<Vec<(String, String)>, PropertiesError> {
     let properties = values::pairs(text).map_err(PropertiesError::NotAPair)?;
+    let wanting = properties.iter().find(|(name, value)| needs_tls(name, value));
+    if let Some((name, _)) = wanting.filter(|_| !has_tls()) {
+        return Err(PropertiesError::WithoutTls(name.clone()));
+    }
     let reserved = properties.iter().find_map(|(name, _)| RESERVED.iter().find(|(reserved, _)| reserved == name));
     match reserved {
         Some((name, reason)) => Err(PropertiesError::Reserved { name: (*name).to_owned(), reason }),
         None => Ok(properties),
     }
+}
+
+/// Whether librdkafka does it by OpenSSL alone; it would say that there is no such property, or no such value.
+fn needs_tls(name: &str, value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    match name {
+        "security.protocol" => matches!(&*value, "ssl" | "sasl_ssl"),
+        "sasl.mechanism" | "sasl.mechanisms" => value.starts_with("scram-"),
+        name => name.starts_with("ssl.") || name == "enable.ssl.certificate.verification",
+    }
+}
+
+/// Whether librdkafka was compiled with OpenSSL, which the feature `kafka-tls` asks for.
+fn has_tls() -> bool {
+    let built = ClientConfig::new().create_native_config().and_then(|config| config.get("builtin.features"));
+    built.is_ok_and(|features| features.split(',').any(|feature| feature == "ssl"))
 }
 
 #[cfg(test)]
@@ -140,6 +169,50 @@ mod tests {
             let error = parse(&format!("{name}=true")).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");
         }
+    }
+
+    #[test]
+    fn the_features_of_the_build_are_those_of_librdkafka() {
+        assert_eq!(has_tls(), cfg!(feature = "kafka-tls"));
+    }
+
+    #[test]
+    fn what_only_openssl_can_do_is_refused_by_name_where_there_is_none() {
+        for (properties, name) in [
+            ("security.protocol=SSL", "security.protocol"),
+            ("client.id=a,security.protocol=sasl_ssl,sasl.password=hunter2", "security.protocol"),
+            ("security.protocol=sasl_plaintext,sasl.mechanism=SCRAM-SHA-512", "sasl.mechanism"),
+            ("sasl.mechanisms=SCRAM-SHA-256", "sasl.mechanisms"),
+            ("ssl.ca.location=hunter2", "ssl.ca.location"),
+        ] {
+            let read = parse(properties);
+            if has_tls() {
+                read.unwrap();
+                continue;
+            }
+            assert_eq!(read, Err(PropertiesError::WithoutTls(name.to_owned())));
+            let said = PropertiesError::WithoutTls(name.to_owned()).to_string();
+            assert!(said.contains(name) && said.contains("kafka-tls"), "{said}");
+        }
+        parse("security.protocol=sasl_plaintext,sasl.mechanism=PLAIN,sasl.password=hunter2").unwrap();
+    }
+
+    #[test]
+    fn a_dead_connection_is_given_up_before_the_group_gives_up_its_member() {
+        const SESSION_TIMEOUT_MS: u32 = 45_000;
+        let settings = |properties: &str| ConsumeSettings {
+            brokers: "127.0.0.1:1".into(),
+            topic: "topic".parse().unwrap(),
+            group: "group".into(),
+            offset_reset: OffsetReset::Latest,
+            properties: Some(signal_service::Secret::new(properties)),
+            batch_size: 500,
+            batch_wait: std::time::Duration::from_millis(50),
+        };
+        let ms = |config: &ClientConfig| config.get("socket.timeout.ms").unwrap().parse::<u32>().unwrap();
+        assert!(2 * ms(&client_config(&settings("")).unwrap()) < SESSION_TIMEOUT_MS);
+        assert!(2 * ms(&producer_config(&settings("")).unwrap()) < SESSION_TIMEOUT_MS);
+        assert_eq!(ms(&client_config(&settings("socket.timeout.ms=60000")).unwrap()), 60_000);
     }
 
     #[test]

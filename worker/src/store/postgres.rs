@@ -4,24 +4,21 @@ mod failure;
 mod inbox;
 mod rows;
 mod schema;
+mod session;
 
-use std::{collections::HashSet, str::FromStr, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use signal_service::Secret;
-use sqlx::{
-    PgConnection, PgPool, Postgres, Row, Transaction,
-    postgres::{PgConnectOptions, PgPoolOptions, PgRow},
-    raw_sql,
-    types::Json,
-};
+use sqlx::{PgConnection, PgPool, Postgres, Row, Transaction, postgres::PgRow, raw_sql, types::Json};
 use time::OffsetDateTime;
 
-use self::failure::classify;
+use self::{failure::classify, session::Pool};
 use super::{
-    Draft, Known, Member, Migration, NewRow, OpenError, SEEDS, Store, StoreError, StoredRow, Written, bounded, find,
-    inbox::{CONNECT_TIMEOUT, Turns},
+    Draft, Known, Member, Migration, NewRow, OpenError, SEEDS, STATEMENT_TIMEOUT, Store, StoreError, StoredRow,
+    Written, bounded, find,
+    inbox::{CONNECT_TIMEOUT, MARK_ALL_TIMEOUT, Turns},
     outcomes, to_json,
 };
 use crate::migrate::compare::{Unfit, Warning, compare};
@@ -73,16 +70,18 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     pub fn open(url: &Secret) -> Result<Self, OpenError> {
-        let options = PgConnectOptions::from_str(url.expose()).map_err(OpenError::Url)?;
-        let options = options.application_name("signal-worker");
-        let pool = PgPoolOptions::new()
-            .max_connections(MAX_CONNECTIONS)
-            .acquire_timeout(Duration::from_secs(5))
-            .connect_lazy_with(options.clone());
-        let inbox = PgPoolOptions::new()
-            .max_connections(INBOX_CONNECTIONS)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_lazy_with(options);
+        let options = session::options(url.expose())?;
+        let pool = Pool {
+            connections: MAX_CONNECTIONS,
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: STATEMENT_TIMEOUT,
+        };
+        let inbox = Pool {
+            connections: INBOX_CONNECTIONS,
+            connect_timeout: CONNECT_TIMEOUT,
+            statement_timeout: MARK_ALL_TIMEOUT,
+        };
+        let (pool, inbox) = (pool.open(options.clone()), inbox.open(options));
         Ok(Self { pool, inbox, turns: Turns::new(TURNS) })
     }
 }

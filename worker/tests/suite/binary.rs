@@ -40,6 +40,8 @@ async fn says_what_is_missing_and_what_is_wrong() {
         ("SIGNAL_KAFKA_DEAD_LETTER_TOPIC", "SIGNAL_ACTIVITY_NOTIFICATION", "SIGNAL_KAFKA_DEAD_LETTER_TOPIC"),
         ("SIGNAL_DATABASE_URL", "mysql://u:hunter2@db/x", "SIGNAL_DATABASE_URL"),
         ("SIGNAL_JWKS_URL", "hunter2", "SIGNAL_JWKS_URL"),
+        ("SIGNAL_APPLICATION_SECRET_PREVIOUS", "hunter2", "and SIGNAL_APPLICATION_SECRET is not"),
+        ("SIGNAL_JWKS_LIFETIME", "1s", "SIGNAL_JWKS_LIFETIME"),
         ("SIGNAL_ALLOWED_ORIGINS", "example.com", "SIGNAL_ALLOWED_ORIGINS"),
     ] {
         let finished = all().env(name, value).run(SOON).await;

@@ -8,6 +8,7 @@ mod consume;
 mod dead_letters;
 mod explain;
 mod fixture;
+mod half_open;
 mod history;
 mod inbox;
 mod interposed;

@@ -102,6 +102,7 @@ impl Subject {
     }
 }
 
+const LIFETIME: Duration = Duration::from_secs(600);
 const UNKNOWN: Result<(), VerifyError> = Err(VerifyError::Refused(Refusal::UnknownKey));
 
 fn forever(key: &Key, kid: &str) -> String {
@@ -111,7 +112,7 @@ fn forever(key: &Key, kid: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_set_is_fetched_on_demand_and_kept_for_twelve_hours() {
+async fn a_set_is_fetched_on_demand_and_kept_for_ten_minutes() {
     let key = Key::es256();
     let issuer = Issuer::start(Answer::Set(set(&[key.jwk("k")]))).await;
     let subject = Subject::of(&issuer);
@@ -121,7 +122,7 @@ async fn a_set_is_fetched_on_demand_and_kept_for_twelve_hours() {
     for _ in 0..3 {
         assert_eq!(subject.verify(&token).await, Ok(()));
     }
-    subject.advance(Duration::from_secs(12 * 3600 - 1));
+    subject.advance(LIFETIME - Duration::from_secs(1));
     assert_eq!(subject.verify(&token).await, Ok(()));
     assert_eq!((subject.client.ready(), issuer.requests()), (true, 1));
 
@@ -138,8 +139,53 @@ async fn a_key_that_was_withdrawn_is_refused_once_the_set_is_old() {
     let token = forever(&old, "old");
     assert_eq!(subject.verify(&token).await, Ok(()));
     issuer.answers(Answer::Set(set(&[new.jwk("new")])));
-    subject.advance(Duration::from_secs(12 * 3600));
+    subject.advance(LIFETIME);
     assert_eq!(subject.verify(&token).await, UNKNOWN);
+}
+
+/// The issuer's keys change as a careful operator changes them, and no token that it gave is ever refused.
+#[tokio::test]
+async fn no_token_is_refused_while_the_issuer_changes_its_key() {
+    let (old, new) = (Key::es256(), Key::eddsa());
+    let issuer = Issuer::start(Answer::Set(set(&[old.jwk("old")]))).await;
+    let subject = Subject::of(&issuer);
+    let (by_old, by_new) = (forever(&old, "old"), forever(&new, "new"));
+    assert_eq!(subject.verify(&by_old).await, Ok(()));
+
+    // Published, and for one lifetime not used: whoever verifies anything has fetched it by then.
+    issuer.answers(Answer::Set(set(&[old.jwk("old"), new.jwk("new")])));
+    subject.advance(LIFETIME);
+    assert_eq!((subject.verify(&by_old).await, subject.verify(&by_new).await), (Ok(()), Ok(())));
+    // Nor is one refused at an hour when nothing was verified in between, or when the new key is used at once.
+    let late = Subject::of(&issuer);
+    assert_eq!((late.verify(&by_new).await, late.verify(&by_old).await), (Ok(()), Ok(())));
+
+    issuer.answers(Answer::Set(set(&[new.jwk("new")])));
+    subject.advance(LIFETIME);
+    assert_eq!((subject.verify(&by_new).await, subject.verify(&by_old).await), (Ok(()), UNKNOWN));
+    // A process that is started fetches before anything: that is how a key is revoked at once.
+    assert_eq!(Subject::of(&issuer).verify(&by_old).await, UNKNOWN);
+}
+
+#[tokio::test]
+async fn nobody_whose_key_is_there_waits_for_an_issuer_that_is_away() {
+    let key = Key::es256();
+    let issuer = Issuer::start(Answer::Set(set(&[key.jwk("k")]))).await;
+    let subject = Subject::of(&issuer);
+    let token = forever(&key, "k");
+    assert_eq!(subject.verify(&token).await, Ok(()));
+
+    // Whether a key was withdrawn only the issuer can say: the first one asks.
+    issuer.answers(Answer::Text(StatusCode::BAD_GATEWAY, String::new()));
+    subject.advance(LIFETIME);
+    assert_eq!(subject.verify(&token).await, Ok(()));
+    assert_eq!(issuer.requests(), 2);
+
+    issuer.answers(Answer::Never);
+    subject.advance(Duration::from_secs(30));
+    let verified = tokio::time::timeout(Duration::from_secs(15), subject.verify(&token)).await;
+    assert_eq!(verified.expect("half of what the fetch is given"), Ok(()));
+    until(|| issuer.requests() == 3).await;
 }
 
 #[tokio::test]

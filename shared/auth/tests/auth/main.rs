@@ -7,4 +7,5 @@ mod jwk_sets;
 mod keys;
 mod permissions;
 mod refusals;
+mod rotation;
 mod vectors;

@@ -7,16 +7,20 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use redis::{
-    ErrorKind, RedisResult,
+    RedisResult,
     aio::{PubSubSink, PubSubStream},
 };
 use signal_wire::{backoff::Backoff, envelope::BROADCAST_CHANNEL};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until},
 };
 
-use super::{address::Address, node::Node, nodes::Nodes};
+use super::{
+    address::Address,
+    node::{Node, PING_INTERVAL},
+    nodes::Nodes,
+};
 use crate::{
     Mode,
     holdings::Changes,
@@ -27,9 +31,10 @@ use crate::{
 
 const LONGEST_DELAY: Duration = Duration::from_millis(400);
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), LONGEST_DELAY);
-/// A half-open connection is noticed after at most the two together.
-const PING_INTERVAL: Duration = Duration::from_secs(3);
-const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// Nothing was answered for so long, although it was asked at least two seconds ago: the connection is half-open. Any
+/// answer will do, since that to a ping comes behind those to whatever was subscribed before it: over a slow link, or
+/// from a server on which everybody subscribes at once, it may take its time.
+const SILENCE: Duration = PING_INTERVAL.saturating_add(Duration::from_secs(2));
 /// Channels in one command when all are subscribed again.
 const RESUBSCRIBE_CHUNK: usize = 1000;
 
@@ -121,12 +126,17 @@ impl Keeper {
         let mut moved = pin!(nodes.moved(&node.endpoint));
         let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut answered = Instant::now();
         loop {
             tokio::select! {
                 Some((number, answer)) = answers.next() => match answer {
-                    Ok(()) => self.interest.confirmations.confirm(number),
+                    Ok(()) => {
+                        answered = Instant::now();
+                        self.interest.confirmations.confirm(number);
+                    }
                     Err(error) => return Ok(error.to_string()),
                 },
+                () = sleep_until(answered + SILENCE) => return Ok("no answer to a ping in time".to_owned()),
                 _ = &mut is_restored, if !announced => {
                     announced = true;
                     self.attempt = 0;
@@ -204,12 +214,5 @@ async fn connect(nodes: &mut Nodes, delay: Duration) -> Result<(Node, PubSubSink
 }
 
 fn ping(mut sink: PubSubSink) -> Confirmation {
-    async move {
-        let answer = match timeout(PING_TIMEOUT, sink.ping::<redis::Value>()).await {
-            Ok(answer) => answer.map(drop),
-            Err(_) => Err((ErrorKind::Io, "no answer to a ping in time").into()),
-        };
-        (0, answer)
-    }
-    .boxed()
+    async move { (0, sink.ping::<redis::Value>().await.map(drop)) }.boxed()
 }

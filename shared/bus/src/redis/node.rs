@@ -17,6 +17,9 @@ use crate::{
 
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How often a connection is asked whether it still carries anything.
+pub(super) const PING_INTERVAL: Duration = Duration::from_secs(3);
+
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) endpoint: Endpoint,

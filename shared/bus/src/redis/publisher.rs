@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use redis::{Pipeline, RedisError};
-use tokio::{sync::Mutex, time::Instant};
+use redis::{Pipeline, RedisError, aio::MultiplexedConnection};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, MissedTickBehavior, interval_at},
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     address::Address,
-    node::{Connection, Node, NodeError},
+    node::{Connection, Node, NodeError, PING_INTERVAL},
     nodes::Nodes,
     sentinel::NoMaster,
 };
@@ -33,7 +36,7 @@ struct Current {
     node: Arc<Node>,
     connection: Connection,
     /// Ends with the connection that it watches.
-    _watch: Option<AbortOnDropHandle<()>>,
+    _watch: AbortOnDropHandle<()>,
 }
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -93,19 +96,23 @@ impl Publisher {
         };
         state.connections += 1;
         let number = state.connections;
-        let watch = state.nodes.move_about().then(|| self.watch(number, node.endpoint.clone()));
+        let watch = self.watch(number, node.endpoint.clone(), connection.commands.clone());
         let node = Arc::new(node);
         let (current, of_current) = (Arc::clone(&node), connection.clone());
         state.current = Some(Current { number, node: current, connection: of_current, _watch: watch });
         Ok((number, node, connection))
     }
 
-    /// Leaves connection `number` once its node is no longer the master: such a node takes publications that nobody
-    /// hears, without an error.
-    fn watch(self: &Arc<Self>, number: u64, node: Endpoint) -> AbortOnDropHandle<()> {
+    /// Leaves connection `number` once it carries nothing any more, or its node is no longer the master: such a node
+    /// takes publications that nobody hears, without an error. Those who publish could not tell: they give up sooner
+    /// than an answer may take.
+    fn watch(self: &Arc<Self>, number: u64, node: Endpoint, commands: MultiplexedConnection) -> AbortOnDropHandle<()> {
         let (publisher, mut nodes) = (Arc::downgrade(self), Nodes::new(&self.address));
         AbortOnDropHandle::new(tokio::spawn(async move {
-            nodes.moved(&node).await;
+            tokio::select! {
+                _ = nodes.moved(&node) => {}
+                () = answers(commands) => {}
+            }
             if let Some(publisher) = publisher.upgrade() {
                 publisher.leave(number).await;
             }
@@ -117,6 +124,19 @@ impl Publisher {
         let mut state = self.state.lock().await;
         if state.current.as_ref().is_some_and(|current| current.number == number) {
             state.current = None;
+        }
+    }
+}
+
+/// Returns once the connection answers no ping any more.
+async fn answers(mut commands: MultiplexedConnection) {
+    let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        pings.tick().await;
+        // In time, which is the connection's own to say.
+        if redis::cmd("PING").exec_async(&mut commands).await.is_err() {
+            return;
         }
     }
 }

@@ -4,6 +4,7 @@
 mod behaviour;
 mod cluster;
 mod coming_and_going;
+mod half_open;
 mod listener;
 mod nats;
 mod outage;

@@ -1,9 +1,12 @@
-//! The reference of a command's settings, as Markdown, from the command itself.
+//! The reference of a command's settings, from the command itself: as Markdown for people, as data for programs.
+
+mod variables;
 
 use std::fmt::Write;
 
 use clap::{Arg, Command};
 
+pub use self::variables::{Kind, Variable, variables};
 use super::inject;
 
 /// One table per help heading, then the subcommands that are not hidden.

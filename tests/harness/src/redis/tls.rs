@@ -6,11 +6,10 @@ use std::{
     process::Command,
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
 use super::path;
-use crate::{Redis, Server, program::find_program, scratch_dir};
+use crate::{Redis, Server, pem, program::find_program, scratch_dir};
 
 /// Stands for a `redis-server` that was built with TLS, which not all are.
 #[derive(Debug)]
@@ -96,8 +95,5 @@ impl Certificates {
 }
 
 fn write_pem(file: &Path, label: &str, der: &[u8]) {
-    let encoded = STANDARD.encode(der);
-    let lines: Vec<&str> =
-        encoded.as_bytes().chunks(64).map(|line| str::from_utf8(line).expect("base64 is ASCII")).collect();
-    fs::write(file, format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))).unwrap();
+    fs::write(file, pem::encode(label, der)).unwrap();
 }

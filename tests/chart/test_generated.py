@@ -1,0 +1,56 @@
+"""What of the chart is made from something else is what it would be made today."""
+
+import sys
+import unittest
+
+import binaries
+import chart
+
+sys.path.insert(0, str(chart.ROOT / "charts"))
+import generate  # noqa: E402
+
+
+class Generated(unittest.TestCase):
+    def test_schema_defaults_readme_and_version_are_current(self):
+        self.assertEqual([], generate.stale(binaries.reference()), "target/chart/bin/python charts/generate.py target/debug/signal")
+
+    def test_a_new_variable_would_be_noticed(self):
+        more = {**binaries.reference()}
+        more["edge"] = [*more["edge"], {"name": "SIGNAL_NEW", "kind": "text", "secret": False, "meaning": "New"}]
+        self.assertEqual(["values.schema.json", "files/defaults.json"], generate.stale(more))
+
+    def test_the_version_is_the_workspaces(self):
+        version = generate.workspace_version()
+        manifest = chart.yaml.safe_load((chart.CHART / "Chart.yaml").read_text())
+        self.assertEqual((version, version), (manifest["version"], manifest["appVersion"]))
+        self.assertEqual(version, binaries.reference()["version"])
+
+    def test_schema_and_values_have_the_same_keys(self):
+        schema = chart.yaml.safe_load((chart.CHART / "values.schema.json").read_text())
+        values = chart.yaml.safe_load((chart.CHART / "values.yaml").read_text())
+
+        def compare(path, properties, given):
+            self.assertEqual(set(properties) - {"global"}, set(given), path or "values")
+            for key, value in given.items():
+                # An empty map is a user's to fill.
+                if isinstance(value, dict) and value and "properties" in properties[key]:
+                    compare(f"{path}.{key}", properties[key]["properties"], value)
+
+        compare("", schema["properties"], values)
+
+    def test_each_value_says_what_it_is(self):
+        text = (chart.CHART / "values.yaml").read_text()
+        described = {path for path, _ in generate.described(text)}
+        # A peer and a port say it themselves.
+        leaves = (path for path, _ in generate.leaves(chart.yaml.safe_load(text)) if path[:2] != ("networkPolicy", "egress"))
+        self.assertEqual([], [".".join(path) for path in leaves if path not in described])
+
+    def test_examples_in_the_documents_render(self):
+        for path in (chart.CHART / "README.md", chart.ROOT / "docs/kubernetes.md"):
+            examples = [block.split("```")[0] for block in path.read_text().split("```yaml\n# values.yaml\n")[1:]]
+            self.assertTrue(examples, path.name)
+            for number, example in enumerate(examples):
+                values = chart.TARGET / f"chart/example-{number}.yaml"
+                values.write_text(example)
+                status, said = chart.template("minimal", f"--values={values}")
+                self.assertEqual(0, status, f"{path.name}: {said}")

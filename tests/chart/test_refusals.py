@@ -1,0 +1,128 @@
+"""Values that can't be meant are refused before anything is applied, by a message that names them."""
+
+import json
+import unittest
+
+import chart
+
+# What is set in addition to a good scenario, and what the message has to say.
+REFUSED = [
+    # A typo, at each depth.
+    ("edgee.replicas=2", ["edgee"]),
+    ("edge.replica=2", ["/edge'", "replica"]),
+    ("edge.autoscaling.max=2", ["/edge/autoscaling", "max"]),
+    ("edge.resources.limits.memmory=1Gi", ["/edge/resources/limits", "memmory"]),
+    ("worker.keda.lag=1", ["/worker/keda", "lag"]),
+    ("gateway.httproute.enabled=true", ["/gateway", "httproute"]),
+    ("networkPolicy.egress.redis.ports[0]=1", ["/networkPolicy/egress", "redis"]),
+    ("networkPolicy.gateway[0].podSelektor.matchLabels.a=b", ["/networkPolicy/gateway/0", "podSelektor"]),
+    ("edge.tolerations[0].kee=a", ["/edge/tolerations/0", "kee"]),
+    ("metrics.servicemonitor.enabled=true", ["/metrics", "servicemonitor"]),
+    ("replay.merchant=mer-1", ["/replay", "merchant"]),
+    # A variable that nobody knows, or that the other one has.
+    ("config.SIGNAL_LOGS=debug", ["/config", "SIGNAL_LOGS"]),
+    ("edge.config.SIGNAL_MESAGE_RATE=5", ["/edge/config", "SIGNAL_MESAGE_RATE"]),
+    ("worker.config.SIGNAL_KAFKA_GRUOP=a", ["/worker/config", "SIGNAL_KAFKA_GRUOP"]),
+    ("config.SIGNAL_MESSAGE_RATE=5", ["/config/SIGNAL_MESSAGE_RATE", "edge.config"]),
+    ("edge.config.SIGNAL_KAFKA_GROUP=a", ["/edge/config/SIGNAL_KAFKA_GROUP", "worker.config"]),
+    ("worker.config.SIGNAL_STREAM_PATH=/s", ["/worker/config/SIGNAL_STREAM_PATH", "edge.config"]),
+    ("edge.config.SIGNAL_DATA_DIR=/tmp", ["SIGNAL_DATA_DIR"]),
+    ("edge.config.SIGNAL_ADMIN_ADDR=0.0.0.0:1", ["SIGNAL_ADMIN_ADDR", "9090"]),
+    # A value that its variable can't have.
+    ("edge.config.SIGNAL_MESSAGE_RATE=fast", ["/edge/config/SIGNAL_MESSAGE_RATE", "fast"]),
+    ("edge.config.SIGNAL_MESSAGE_RATE=-1", ["/edge/config/SIGNAL_MESSAGE_RATE"]),
+    ("edge.config.SIGNAL_TOKEN_EXPIRY=maybe", ["/edge/config/SIGNAL_TOKEN_EXPIRY", "'enforce', 'ignore'"]),
+    ("edge.config.SIGNAL_HEARTBEAT_TIMEOUT=90", ["/edge/config/SIGNAL_HEARTBEAT_TIMEOUT"]),
+    ("edge.config.SIGNAL_HEARTBEAT_TIMEOUT=90sec", ["/edge/config/SIGNAL_HEARTBEAT_TIMEOUT", "90sec"]),
+    ("edge.config.SIGNAL_OUTBOUND_LIMIT=1Mi", ["/edge/config/SIGNAL_OUTBOUND_LIMIT", "1Mi"]),
+    ("config.SIGNAL_JWKS_URL=issuer.example", ["/config/SIGNAL_JWKS_URL", "issuer.example"]),
+    ("config.SIGNAL_BASE_PATH=v1", ["/config/SIGNAL_BASE_PATH", "v1"]),
+    ("config.OTEL_TRACES_SAMPLER_ARG=half", ["/config/OTEL_TRACES_SAMPLER_ARG", "half"]),
+    # A wrong type, or one of the words that there are not.
+    ("edge.replicas=two", ["/edge/replicas", "want integer"]),
+    ("edge.autoscaling.enabled=yes", ["/edge/autoscaling/enabled", "want boolean"]),
+    ("edge.rollout.maxSurge=half", ["/edge/rollout/maxSurge", "half"]),
+    ("worker.keda.minReplicas=0", ["/worker/keda/minReplicas"]),
+    ("image.pullPolicy=Sometimes", ["/image/pullPolicy", "IfNotPresent"]),
+    ("edge.image.digest=latest", ["/edge/image/digest", "latest"]),
+    ("config=debug", ["/config", "want object"]),
+    ("labels.app\\.kubernetes\\.io/name=x", ["app.kubernetes.io/name"]),
+    # A secret in plain, anywhere. Its value is not said again.
+    ("config.SIGNAL_REDIS_URL=redis://:hunter2@cache", ["/config/SIGNAL_REDIS_URL", "a secret"]),
+    ("edge.config.SIGNAL_IDENTITY_KEY=hunter2", ["/edge/config/SIGNAL_IDENTITY_KEY", "edge.secrets"]),
+    ("worker.config.SIGNAL_DATABASE_URL=postgres://u:hunter2@db/x", ["/worker/config/SIGNAL_DATABASE_URL", "a secret"]),
+    ("worker.config.SIGNAL_KAFKA_PROPERTIES=sasl.password=hunter2", ["/worker/config/SIGNAL_KAFKA_PROPERTIES", "worker.secrets"]),
+    ("secrets.SIGNAL_APPLICATION_SECRET=hunter2", ["/secrets/SIGNAL_APPLICATION_SECRET", "want null or object"]),
+    ("secrets.SIGNAL_APPLICATION_SECRET.value=hunter2", ["/secrets/SIGNAL_APPLICATION_SECRET", "value"]),
+    ("edge.secrets.SIGNAL_KAFKA_PROPERTIES.name=kafka", ["/edge/secrets/SIGNAL_KAFKA_PROPERTIES", "worker.secrets"]),
+    ("migrate.secrets.SIGNAL_REDIS_URL.name=redis", ["/migrate/secrets", "SIGNAL_REDIS_URL"]),
+    # Values that contradict each other: both are named.
+    ("edge.config.SIGNAL_DRAIN_WINDOW=24s", ["SIGNAL_DRAIN_WINDOW (24s)", "7s", "SIGNAL_SHUTDOWN_DEADLINE (30s)"]),
+    ("edge.config.SIGNAL_DRAIN_WINDOW=1m", ["SIGNAL_DRAIN_WINDOW (1m)", "SIGNAL_SHUTDOWN_DEADLINE (30s)"]),
+    ("config.SIGNAL_SHUTDOWN_DEADLINE=26999ms", ["SIGNAL_DRAIN_WINDOW (20s)", "SIGNAL_SHUTDOWN_DEADLINE (26999ms)"]),
+    ("worker.autoscaling.enabled=true,worker.keda.enabled=true", ["worker.autoscaling.enabled", "worker.keda.enabled"]),
+    ("worker.keda.enabled=true,worker.keda.partitions=3", ["worker.keda.maxReplicas (6)", "worker.keda.partitions (3)"]),
+    ("edge.autoscaling.enabled=true,edge.autoscaling.minReplicas=20", ["edge.autoscaling.minReplicas (20)", "maxReplicas (12)"]),
+    ("edge.autoscaling.enabled=true,edge.autoscaling.cpu=null", ["edge.autoscaling.cpu", "edge.autoscaling.connections"]),
+    ("edge.autoscaling.enabled=true,edge.autoscaling.connections=100000", ["edge.autoscaling.connections (100000)", "SIGNAL_MAX_CONNECTIONS (100000)"]),
+    ("caBundle.configMap=a,caBundle.secret=b", ["caBundle.configMap", "caBundle.secret"]),
+    ("migrate.checkOnly=true,migrate.withCoreSchema=true", ["migrate.checkOnly", "migrate.withCoreSchema"]),
+    ("replay.enabled=true,replay.from=now,replay.list=true", ["replay.list", "replay.dryRun"]),
+    ("replay.enabled=true,replay.from=now,replay.dryRun=true,replay.checkpointClaim=c", ["replay.checkpointClaim", "replay.dryRun"]),
+    # What has to be named, and is not.
+    ("config.SIGNAL_JWKS_URL=", ["config.SIGNAL_JWKS_URL"]),
+    ("secrets.SIGNAL_REDIS_URL=null", ["secrets.SIGNAL_REDIS_URL"]),
+    ("secrets.SIGNAL_DATABASE_URL=null", ["secrets.SIGNAL_DATABASE_URL"]),
+    ("worker.config.SIGNAL_KAFKA_BROKERS=", ["worker.config.SIGNAL_KAFKA_BROKERS"]),
+    ("edge.serviceAccount.create=false", ["edge.serviceAccount.name"]),
+    ("gateway.httpRoute.enabled=true", ["gateway.httpRoute.parentRefs"]),
+    ("replay.enabled=true", ["replay.from"]),
+    ("networkPolicy.enabled=true", ["networkPolicy.gateway"]),
+]
+# As close to what is refused as may be.
+ACCEPTED = [
+    "edge.config.SIGNAL_DRAIN_WINDOW=23s",
+    "config.SIGNAL_SHUTDOWN_DEADLINE=27s",
+    "config.SIGNAL_SHUTDOWN_DEADLINE=1h0m30s500ms",
+    "edge.config.SIGNAL_MESSAGE_RATE=0",
+    "edge.config.SIGNAL_OUTBOUND_LIMIT=65536",
+    "edge.config.SIGNAL_OUTBOUND_LIMIT=64KiB",
+    "worker.keda.enabled=true,worker.keda.partitions=6",
+    "edge.autoscaling.enabled=true,edge.autoscaling.connections=99999,edge.autoscaling.cpu=null",
+    "edge.secrets.SIGNAL_DATABASE_URL=null,edge.config.SIGNAL_LOG=null,edge.config.SIGNAL_LOG_FORMAT=null",
+    "global.imageRegistry=registry.example",
+]
+
+
+class Refusals(unittest.TestCase):
+    def test_what_cannot_be_meant_is_named(self):
+        for values, said in REFUSED:
+            with self.subTest(values):
+                status, message = chart.template("minimal", f"--set={values}")
+                self.assertNotEqual(0, status, "it was taken")
+                for part in said:
+                    self.assertIn(part, message)
+                self.assertNotIn("hunter2", message)
+
+    def test_what_is_close_to_it_is_taken(self):
+        for values in ACCEPTED:
+            with self.subTest(values):
+                status, message = chart.template("minimal", f"--set={values}")
+                self.assertEqual(0, status, message)
+
+    def test_every_map_is_closed_unless_a_user_fills_it(self):
+        schema = json.loads((chart.CHART / "values.schema.json").read_text())
+        # Kubernetes checks these; `global` is another chart's.
+        open_ones = {"global", "volume", "nodeAffinity", "podAffinity", "podAntiAffinity"}
+
+        def walk(name, node):
+            if not isinstance(node, dict):
+                return
+            if "object" in node.get("type", "") and name not in open_ones:
+                self.assertIn("additionalProperties", node, name)
+            for key in ("properties", "$defs", "patternProperties"):
+                for inner, value in node.get(key, {}).items():
+                    walk(inner, value)
+            walk(f"{name} items", node.get("items"))
+
+        walk("values", schema)
