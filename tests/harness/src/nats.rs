@@ -50,7 +50,7 @@ impl Nats {
 
     /// With further lines of configuration.
     pub async fn launch_with(configuration: &str) -> Nats {
-        let nats = Nats::with(configuration);
+        let nats = Nats::reserved_with(configuration);
         nats.start().await;
         nats
     }
@@ -58,7 +58,7 @@ impl Nats {
     /// One whose URL is `tls://`, and that takes nobody without TLS.
     pub async fn launch_with_tls(certificates: &Certificates) -> Nats {
         let [certificate, key] = certificates.server_files();
-        let mut nats = Nats::with(&format!("tls {{ cert_file: '{certificate}', key_file: '{key}' }}"));
+        let mut nats = Nats::reserved_with(&format!("tls {{ cert_file: '{certificate}', key_file: '{key}' }}"));
         nats.scheme = "tls";
         nats.start().await;
         nats
@@ -66,10 +66,10 @@ impl Nats {
 
     /// A port and a URL, with nobody there until `start`.
     pub fn reserved() -> Nats {
-        Nats::with("")
+        Nats::reserved_with("")
     }
 
-    fn with(configuration: &str) -> Nats {
+    pub fn reserved_with(configuration: &str) -> Nats {
         let (port, monitor) = (free_port(), free_port());
         let configuration = format!(
             "listen: '127.0.0.1:{port}'\nhttp: '127.0.0.1:{monitor}'\n# The least that it takes.\n\

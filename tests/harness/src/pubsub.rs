@@ -57,7 +57,11 @@ impl PubSub {
 
     /// An address, with nobody there until `start`.
     pub fn reserved() -> PubSub {
-        if is_nats() { PubSub::Nats(Nats::reserved()) } else { PubSub::Redis(Redis::reserved()) }
+        match is_nats() {
+            // What is too large is an edge's to refuse, as on Redis.
+            true => PubSub::Nats(Nats::reserved_with("max_payload: 8388608")),
+            false => PubSub::Redis(Redis::reserved()),
+        }
     }
 
     /// What it is called where Signal speaks of it.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use signal_harness::{
-    Certificates, Issuer, Kafka, KafkaTls, Kcat, Launch, Postgres, Record, Redis, Service, eventually, require,
+    Certificates, Issuer, Kafka, KafkaTls, Kcat, Launch, Postgres, PubSub, Record, Service, eventually, require,
 };
 
 use crate::platform::{SOON, dead_letters_of, migrate, payment, worker};
@@ -34,15 +34,15 @@ async fn reason(worker: &Service, about: &str) -> String {
 
 #[tokio::test]
 async fn a_worker_proves_who_it_is_and_says_what_is_wrong_when_it_cannot() {
-    require!(KafkaTls, Postgres, Redis, Kcat);
+    require!(KafkaTls, Postgres, PubSub, Kcat);
     let (kafka, postgres) = tokio::join!(Kafka::secured(), Postgres::shared());
-    let (redis, issuer) = tokio::join!(Redis::launch(), Issuer::launch());
+    let (pubsub, issuer) = tokio::join!(PubSub::launch(), Issuer::launch());
     let database = postgres.database_with("core", async |url| migrate(&url).await).await;
     let topic = kafka.topic("proving", 1).await;
     kafka.create_topic(&dead_letters_of(&topic), 1).await;
     kafka.set_user(USER, PASSWORD).await;
     let launch = |authority: &Certificates, password: &str| -> Launch {
-        worker(database.url(), &kafka.secured_brokers(), &topic, &redis, &issuer)
+        worker(database.url(), &kafka.secured_brokers(), &topic, &pubsub, &issuer)
             .env("SIGNAL_KAFKA_GROUP", &topic)
             .env("SIGNAL_KAFKA_PROPERTIES", scram(authority, USER, password))
     };
@@ -96,13 +96,13 @@ async fn a_worker_proves_who_it_is_and_says_what_is_wrong_when_it_cannot() {
 #[tokio::test]
 async fn records_are_read_however_they_are_compressed() {
     const RECORDS: usize = 40;
-    require!(Kafka, Postgres, Redis, Kcat);
-    let (redis, issuer) = tokio::join!(Redis::launch(), Issuer::launch());
+    require!(Kafka, Postgres, PubSub, Kcat);
+    let (pubsub, issuer) = tokio::join!(PubSub::launch(), Issuer::launch());
     let (postgres, kafka) = tokio::join!(Postgres::shared(), Kafka::shared());
     let database = postgres.database_with("core", async |url| migrate(&url).await).await;
     let topic = kafka.topic("compressed", 1).await;
     let _worker =
-        worker(database.url(), &kafka.brokers(), &topic, &redis, &issuer).env("SIGNAL_KAFKA_GROUP", &topic).spawn();
+        worker(database.url(), &kafka.brokers(), &topic, &pubsub, &issuer).env("SIGNAL_KAFKA_GROUP", &topic).spawn();
     for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
         let event = |number| payment(&format!("{codec}_{number}"), &json!({ "userIds": ["an"] })).to_string();
         let events: Vec<String> = (0..RECORDS).map(event).collect();

@@ -8,8 +8,8 @@ use std::{convert::Infallible, future::ready, time::Duration};
 use serde_json::{Value, json};
 use signal_client::{Builder, Client, Disconnect, Event, session::IdentityError, session::OpenError};
 use signal_harness::{
-    Algorithm, Issuer, Kafka, KafkaTls, Kcat, Postgres, Record, Redis, Service, Signal, eventually, identity_key,
-    require,
+    Algorithm, Issuer, Kafka, KafkaTls, Kcat, Postgres, PubSub, Record, Redis, Service, Signal, eventually,
+    identity_key, require,
 };
 use signal_tests::{
     balancer::Balancer,
@@ -197,8 +197,8 @@ async fn every_secret_is_rotated_and_no_client_is_dropped() {
 
 #[tokio::test]
 async fn a_worker_whose_database_password_is_changed_under_it_waits_and_loses_nothing() {
-    require!(Postgres, Redis, Kafka, Kcat);
-    let (redis, issuer) = tokio::join!(Redis::launch(), Issuer::launch());
+    require!(Postgres, PubSub, Kafka, Kcat);
+    let (pubsub, issuer) = tokio::join!(PubSub::launch(), Issuer::launch());
     let (postgres, kafka) = tokio::join!(Postgres::shared(), Kafka::shared());
     let database = postgres.database_with("core", async |url| migrate(&url).await).await;
     let (topic, role) = (kafka.topic("password", 1).await, format!("{}_worker", database.name()));
@@ -210,7 +210,7 @@ async fn a_worker_whose_database_password_is_changed_under_it_waits_and_loses_no
     postgres.sql(database.name(), &create).await;
     let launch = |password: &str| {
         let url = postgres.url_as(&role, password, database.name());
-        worker(&url, &kafka.brokers(), &topic, &redis, &issuer).env("SIGNAL_KAFKA_GROUP", &topic).spawn()
+        worker(&url, &kafka.brokers(), &topic, &pubsub, &issuer).env("SIGNAL_KAFKA_GROUP", &topic).spawn()
     };
     let produce = async |id: &str| {
         let record = Record::new(payment(id, &json!({ "userIds": ["an"] })).to_string());
