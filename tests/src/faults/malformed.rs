@@ -26,12 +26,13 @@ use tokio::{
 
 use super::{Findings, Size, scene::mib};
 use crate::{
-    launch, ledger,
+    launch,
     malformed::{
         envelopes, frames, records,
         requests::{self, Refused},
         tokens,
     },
+    sister::Sister,
 };
 
 const AT_ONCE: usize = 16;

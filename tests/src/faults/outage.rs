@@ -1,5 +1,5 @@
-//! The backplane is killed under load, once for long or again and again: nobody is dropped, everybody is told, and what is local
-//! goes on.
+//! The backplane is killed under load, once for long or again and again: nobody is dropped, everybody is told, and what is
+//! local goes on.
 
 use std::time::{Duration, Instant};
 

@@ -19,6 +19,7 @@ use crate::{
     crowd::Crowd,
     figures::quantile,
     ledger,
+    sister::Sister,
     stalled::{self, how_it_ended},
 };
 

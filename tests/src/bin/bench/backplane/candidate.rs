@@ -5,8 +5,9 @@ use std::{any::Any, sync::Arc};
 use anyhow::{Context, ensure};
 use signal_bus::{Bus, Mode, nats::NatsBus, redis::RedisBus};
 use signal_harness::{Nats, NatsCluster, Redis, RedisCluster, Server};
+use signal_tests::cpu::Cpu;
 
-use crate::{Options, cpu::Cpu, report::progress};
+use crate::{Options, report::progress};
 
 pub(crate) struct Candidate {
     /// For programs.
