@@ -129,10 +129,13 @@ class Paths(unittest.TestCase):
         for component in ("edge", "worker"):
             container = main("minimal", component)
             with binaries.Running(container) as process:
-                for probe in ("startupProbe", "livenessProbe"):
-                    self.assertEqual(200, binaries.ask("GET", process.admin + container[probe]["httpGet"]["path"]))
-                # Nothing that it needs is there.
-                self.assertEqual(503, binaries.ask("GET", process.admin + container["readinessProbe"]["httpGet"]["path"]))
+                for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                    path = container[probe]["httpGet"]["path"]
+                    # Nothing that it needs is there.
+                    expected = 200 if path == "/health/live" else 503
+                    self.assertEqual(expected, binaries.ask("GET", process.admin + path), probe)
+                self.assertEqual("/health/live", container["livenessProbe"]["httpGet"]["path"])
+                self.assertEqual("/health/serving", container["readinessProbe"]["httpGet"]["path"])
                 for monitor in chart.of_kind("everything", "ServiceMonitor"):
                     self.assertEqual(200, binaries.ask("GET", process.admin + monitor["spec"]["endpoints"][0]["path"]))
                 # Nothing of it is where clients are.

@@ -121,11 +121,11 @@ pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<Worker, StartE
     let Parts { bus, store, health, shutdown, broker_id } = parts;
     let ids = Snowflakes::new(settings.snowflake_worker_id).ok_or(StartError::WorkerId)?;
     let journal = Arc::<Journal>::default();
-    let publisher = Arc::new(Publisher::new(Arc::clone(&bus), health.component("backplane")));
+    let publisher = Arc::new(Publisher::new(Arc::clone(&bus), health.background("backplane")));
     let database = health.component("database");
-    let kafka = health.component("kafka");
+    let kafka = health.background("kafka");
     let patient = Arc::new(Patient::new(store, database.clone(), shutdown.token()));
-    let letters = health.component("dead_letters");
+    let letters = health.background("dead_letters");
     let letters = DeadLetterTopic::open(&consume, &settings.dead_letter_topic()?, letters, shutdown.token())?;
     let dead_letters = Arc::new(letters);
     let pipeline = Pipeline {

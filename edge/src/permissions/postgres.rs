@@ -1,13 +1,14 @@
 //! Policies on Postgres.
 
-use std::str::FromStr;
+use std::{io, str::FromStr};
 
 use async_trait::async_trait;
 use signal_auth::{Permission, Policies, PolicyError, Secret, Subject};
 use sqlx::{
-    PgPool,
+    Connection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::time::timeout;
 
 use super::{CONNECT_TIMEOUT, OpenError, bounded};
 
@@ -54,6 +55,15 @@ impl PostgresPolicies {
         let pool = PgPoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
+            // Else a connection that carries nothing any more would keep its place for good.
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    match timeout(CONNECT_TIMEOUT, connection.ping()).await {
+                        Ok(answer) => answer.map(|()| true),
+                        Err(_) => Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())),
+                    }
+                })
+            })
             .connect_lazy_with(options);
         Ok(Self { pool })
     }

@@ -38,7 +38,7 @@ pub struct Publication {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     Message(Publication),
-    /// The backplane is gone; whatever is said from here on is not heard.
+    /// The backplane, or a part of it, is gone; of what is said from here on something is not heard.
     Lost {
         reason: String,
     },

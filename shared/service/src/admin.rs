@@ -1,5 +1,5 @@
 //! What operators and probes read, on an address of its own: `/metrics`, `/health/live`,
-//! `/health/ready`.
+//! `/health/ready`, `/health/serving`.
 
 use axum::{Router, routing::get};
 use http::header::CONTENT_TYPE;
@@ -64,6 +64,23 @@ mod tests {
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(body.contains("connection refused"), "{body}");
         assert_eq!(get(&router, "/health/live").await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn serving_goes_by_what_requests_need() {
+        let health = Health::new();
+        let (database, kafka) = (health.component("database"), health.background("kafka"));
+        let router = router(&health, telemetry::metrics());
+        kafka.up();
+        assert_eq!(get(&router, "/health/serving").await.0, StatusCode::SERVICE_UNAVAILABLE);
+        database.up();
+        kafka.down("connection refused");
+        let (status, body) = get(&router, "/health/serving").await;
+        assert_eq!((status, body.contains("\"serving\"")), (StatusCode::OK, true));
+        assert!(body.contains("connection refused"), "{body}");
+        assert_eq!(get(&router, "/health/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
+        database.down("no answer");
+        assert_eq!(get(&router, "/health/serving").await.0, StatusCode::SERVICE_UNAVAILABLE);
     }
 
     #[tokio::test]

@@ -2,6 +2,8 @@
 //!
 //! Live means that the process answers. Ready means that every registered [`Component`]
 //! is up; one that has never reported is down, so nothing is ready before it said so.
+//! Serving means that all is up which requests need: work in the background may lack something
+//! while requests are answered, and whoever leads requests here asks for this.
 
 pub mod probe;
 
@@ -30,6 +32,9 @@ pub struct Status {
     pub reason: Option<String>,
     /// When it last went up or down, RFC 3339.
     pub since: String,
+    /// Whether no request needs it.
+    #[serde(skip)]
+    background: bool,
     /// False until the first report, which is always news.
     #[serde(skip)]
     reported: bool,
@@ -49,12 +54,25 @@ impl Health {
 
     /// Registers a component, which is down until it reports otherwise.
     pub fn component(&self, name: &'static str) -> Component {
-        self.components.write().entry(name).or_insert_with(Status::starting);
+        self.register(name, false)
+    }
+
+    /// As [`Health::component`], of one that work in the background needs and no request does.
+    pub fn background(&self, name: &'static str) -> Component {
+        self.register(name, true)
+    }
+
+    fn register(&self, name: &'static str, background: bool) -> Component {
+        self.components.write().entry(name).or_insert_with(Status::starting).background = background;
         Component { name, health: self.clone() }
     }
 
     pub fn is_ready(&self) -> bool {
-        all_up(&self.components.read())
+        all_up(&self.components.read(), |_| true)
+    }
+
+    pub fn is_serving(&self) -> bool {
+        all_up(&self.components.read(), |status| !status.background)
     }
 
     /// Returns once every component is up.
@@ -76,18 +94,19 @@ impl Health {
         self.components.read().get(name).cloned()
     }
 
-    /// `/health/live`, always 200, and `/health/ready`, 200 or 503.
+    /// `/health/live`, always 200, and `/health/ready` and `/health/serving`, 200 or 503.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/health/live", get(|| async { Json(json!({ "status": "live" })) }))
             .route("/health/ready", get(ready))
+            .route("/health/serving", get(serving))
             .with_state(self.clone())
     }
 }
 
 impl Status {
     fn starting() -> Self {
-        Self { up: false, reason: Some("starting".to_owned()), since: now(), reported: false }
+        Self { up: false, reason: Some("starting".to_owned()), since: now(), background: false, reported: false }
     }
 }
 
@@ -123,7 +142,7 @@ impl Component {
         let status = components.entry(self.name).or_insert_with(Status::starting);
         let changed = status.up != up || !status.reported;
         let since = if changed { now() } else { std::mem::take(&mut status.since) };
-        *status = Status { up, reason, since, reported: true };
+        *status = Status { up, reason, since, background: status.background, reported: true };
         drop(components);
         if changed {
             self.health.changed.notify_waiters();
@@ -133,15 +152,22 @@ impl Component {
 }
 
 /// A process that has registered nothing yet has only begun to start.
-fn all_up(components: &BTreeMap<&'static str, Status>) -> bool {
-    !components.is_empty() && components.values().all(|status| status.up)
+fn all_up(components: &BTreeMap<&'static str, Status>, counts: impl Fn(&Status) -> bool) -> bool {
+    !components.is_empty() && components.values().filter(|status| counts(status)).all(|status| status.up)
 }
 
 async fn ready(State(health): State<Health>) -> (StatusCode, Json<serde_json::Value>) {
-    let components = health.components.read().clone();
-    let ready = all_up(&components);
-    let (code, status) = if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
-    (code, Json(json!({ "status": status, "components": components })))
+    answer(&health, if health.is_ready() { Ok("ready") } else { Err("not_ready") })
+}
+
+async fn serving(State(health): State<Health>) -> (StatusCode, Json<serde_json::Value>) {
+    answer(&health, if health.is_serving() { Ok("serving") } else { Err("not_serving") })
+}
+
+fn answer(health: &Health, status: Result<&str, &str>) -> (StatusCode, Json<serde_json::Value>) {
+    let code = if status.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = status.unwrap_or_else(|status| status);
+    (code, Json(json!({ "status": status, "components": *health.components.read() })))
 }
 
 fn now() -> String {

@@ -73,6 +73,13 @@ async fn a_worker_that_started_without_kafka_recovers_by_itself() {
     let kafka = Kafka::reserved();
     let worker = worker(database.url(), &kafka.brokers(), "events", &pubsub, &issuer).spawn();
     says_that_it_lacks(&worker, "kafka").await;
+    // People read their lists meanwhile.
+    worker
+        .wait_until(SOON, || async {
+            let serving = worker.health("serving").await.map_err(|error| error.to_string())?;
+            if serving.status == 200 { Ok(()) } else { Err(serving.body) }
+        })
+        .await;
 
     kafka.start().await;
     kafka.create_topic("events", 1).await;
@@ -93,6 +100,7 @@ async fn a_worker_that_started_without_postgres_recovers_by_itself() {
     let worker =
         worker(database.url(), &kafka.brokers(), &topic, &pubsub, &issuer).env("SIGNAL_KAFKA_GROUP", &topic).spawn();
     says_that_it_lacks(&worker, "database").await;
+    assert_eq!(worker.health("serving").await.unwrap().status, 503, "there is no list without it");
 
     // What arrives meanwhile is not lost.
     let record = Record::new(payment("evt_1", &json!({ "userIds": ["an"] })).to_string());
