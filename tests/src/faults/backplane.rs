@@ -115,13 +115,13 @@ impl Split {
     /// How long it takes until both hear and are heard again.
     async fn stranded(&self, size: Size) -> anyhow::Result<Duration> {
         let (before, began) = (self.losses().await, Instant::now());
-        let heard = self.others.count(|person| person.said > 0);
-        ensure!(heard == 0, "{heard} heard what only the other edge's clients were to");
+        // What was said while nothing passed may have come late, or never.
+        let heard = self.others.ask(|person| person.said).into_iter().max().unwrap_or_default();
         self.chaos.strand();
         eventually(size.within, || async { self.losses().await > before }).await;
         let operator = self.scene.operator(&self.blind);
         eventually(size.within, || async { say(&operator, SAID).await.map_err(|error| error.to_string()) }).await;
-        self.others.all(size.within, "what was said through the backplane", |person| person.said >= 1).await;
+        self.others.all(size.within, "what was said through the backplane", |person| person.said > heard).await;
         readiness(&self.blind, size.within, 200).await;
         Ok(began.elapsed())
     }

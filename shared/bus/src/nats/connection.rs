@@ -62,6 +62,8 @@ pub(super) enum Cause {
     Injected,
     #[error("no answer to a ping in time")]
     Silent,
+    #[error("no answer to a ping, though other things came")]
+    Deaf,
     #[error("it is in lame duck mode")]
     LameDuck,
 }
@@ -81,7 +83,7 @@ impl Cause {
         match self {
             Self::Closed | Self::LameDuck => true,
             Self::Io(error) => error.kind() != io::ErrorKind::TimedOut,
-            Self::Said(_) | Self::Protocol(_) | Self::NoTls | Self::Injected | Self::Silent => false,
+            Self::Said(_) | Self::Protocol(_) | Self::NoTls | Self::Injected | Self::Silent | Self::Deaf => false,
         }
     }
 }

@@ -36,6 +36,8 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(50), LONGEST_DELAY);
 /// A half-open connection is noticed after at most the two together.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
 const PING_TIMEOUT: Duration = RESPONSE_TIMEOUT;
+/// The same where other things come all the time: an answer stands behind whatever the server had to say before it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bounds of what is handed over at once.
 const BATCH_EVENTS: usize = 256;
 const BATCH_BYTES: usize = 1024 * 1024;
@@ -132,10 +134,13 @@ impl Keeper {
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Whether something was read since the last tick, and until when something has to be.
         let (mut read, mut due) = (false, None::<Instant>);
+        // Which PONG is awaited, and until when: what else comes says that the server is there, but not that it hears.
+        let mut asked = None::<(u64, Instant)>;
         loop {
             if let Err(cause) = self.hear(&mut connection, &mut confirming) {
                 return Ok(connection.failure(cause));
             }
+            asked = asked.filter(|(number, _)| *number >= confirming.next);
             let reading = !self.is_full();
             tokio::select! {
                 permit = events.reserve(), if !self.heard.is_empty() => {
@@ -143,6 +148,9 @@ impl Keeper {
                     self.heard_bytes = 0;
                     // What was not read does not say that nobody was there.
                     due = due.map(|_| Instant::now() + PING_TIMEOUT);
+                    if !reading {
+                        asked = asked.map(|(number, _)| (number, Instant::now() + ANSWER_TIMEOUT));
+                    }
                 }
                 turned = connection.turn(reading) => match turned {
                     Ok(()) => (read, due) = (true, None),
@@ -153,13 +161,18 @@ impl Keeper {
                     self.apply(changes, waiters, &mut connection);
                 }
                 _ = pings.tick() => {
+                    if asked.is_none() {
+                        asked = Some((self.ping(&mut connection), Instant::now() + ANSWER_TIMEOUT));
+                    }
                     if !mem::take(&mut read) && due.is_none() {
-                        self.ping(&mut connection);
                         due = Some(Instant::now() + PING_TIMEOUT);
                     }
                 }
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if reading && due.is_some() => {
                     return Ok(connection.failure(Cause::Silent));
+                }
+                () = sleep_until(asked.map_or_else(Instant::now, |(_, until)| until)), if reading && asked.is_some() => {
+                    return Ok(connection.failure(Cause::Deaf));
                 }
                 () = events.closed() => return Err(Closed),
             }
