@@ -79,6 +79,15 @@ REFUSED = [
     ("gateway.httpRoute.enabled=true", ["gateway.httpRoute.parentRefs"]),
     ("replay.enabled=true", ["replay.from"]),
     ("networkPolicy.enabled=true", ["networkPolicy.gateway"]),
+    # What a cluster would refuse, or cut off without a word.
+    ("edge.rollout.maxSurge=0", ["edge.rollout.maxSurge is 0"]),
+    ("worker.rollout.maxSurge=0%", ["worker.rollout.maxSurge is 0%"]),
+    ("edge.autoscaling.enabled=true,edge.resources.requests.cpu=null", ["edge.autoscaling.cpu", "edge.resources.requests.cpu"]),
+    (
+        "networkPolicy.enabled=true,networkPolicy.gateway[0].podSelector.matchLabels.a=b,secrets.SIGNAL_REDIS_URL=null,"
+        "secrets.SIGNAL_NATS_URL.name=a,secrets.SIGNAL_NATS_URL.key=b",
+        ["networkPolicy.egress.backplane.ports", "6379", "secrets.SIGNAL_NATS_URL"],
+    ),
 ]
 # As close to what is refused as may be.
 ACCEPTED = [
@@ -92,6 +101,7 @@ ACCEPTED = [
     "edge.autoscaling.enabled=true,edge.autoscaling.connections=99999,edge.autoscaling.cpu=null",
     "edge.secrets.SIGNAL_DATABASE_URL=null,edge.config.SIGNAL_LOG=null,edge.config.SIGNAL_LOG_FORMAT=null",
     "global.imageRegistry=registry.example",
+    "edge.rollout.maxSurge=100%",
 ]
 
 

@@ -54,18 +54,19 @@ class Wiring(unittest.TestCase):
                 for constraint in spec.get("topologySpreadConstraints", []):
                     self.assertTrue(selects(constraint["labelSelector"]["matchLabels"], labels))
 
-    def test_each_scaler_scales_a_workload_that_leaves_its_number_alone(self):
+    def test_each_scaler_begins_with_as_many_as_it_wants_at_least(self):
         for name in self.each():
             deployments = {one["metadata"]["name"]: one for one in chart.of_kind(name, "Deployment")}
-            scaled = [
-                one["spec"]["scaleTargetRef"]["name"]
-                for kind in ("HorizontalPodAutoscaler", "ScaledObject")
+            scalers = [
+                (one["spec"]["scaleTargetRef"]["name"], one["spec"][least])
+                for kind, least in (("HorizontalPodAutoscaler", "minReplicas"), ("ScaledObject", "minReplicaCount"))
                 for one in chart.of_kind(name, kind)
             ]
-            self.assertEqual(len(scaled), len(set(scaled)))
-            for target, one in deployments.items():
-                self.assertEqual(target in scaled, "replicas" not in one["spec"], target)
-            self.assertLessEqual(set(scaled), set(deployments))
+            self.assertEqual(len(scalers), len(dict(scalers)))
+            for target, least in scalers:
+                # Without a number it would be one; a cluster's own number is not to be seen here.
+                self.assertEqual(least, deployments[target]["spec"]["replicas"], target)
+            self.assertTrue(all(one["spec"]["replicas"] >= 1 for one in deployments.values()))
         metric = "signal_edge_connections"
         self.assertIn(f"| `{metric}` |", (chart.ROOT / "docs/observing.md").read_text())
         self.assertIn(metric, chart.rendered("everything"))

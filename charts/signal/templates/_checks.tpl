@@ -40,6 +40,21 @@
 {{- fail (printf "SIGNAL_DRAIN_WINDOW (%s) and the %s that a stop needs beside it do not fit into SIGNAL_SHUTDOWN_DEADLINE (%s) of the edge: the edge would cut the window. The grace period follows the deadline" $window $stop.drainReserve $deadline) -}}
 {{- end -}}
 
+{{- range $component := list "edge" "worker" -}}
+{{- $own := get $root.Values $component -}}
+{{- if has (toString $own.rollout.maxSurge) (list "0" "0%") -}}
+{{- fail (printf "%s.rollout.maxSurge is %v, and no pod may be missing during a rollout: it could never begin" $component $own.rollout.maxSurge) -}}
+{{- end -}}
+{{- if and $own.autoscaling.enabled $own.autoscaling.cpu (not (dig "requests" "cpu" "" $own.resources)) -}}
+{{- fail (printf "%s.autoscaling.cpu is a share of %s.resources.requests.cpu, which is not set" $component $component) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.enabled (hasKey (include "signal.secrets" $edge | fromJson) "SIGNAL_NATS_URL") -}}
+{{- if eq (toJson .Values.networkPolicy.egress.backplane.ports) "[6379]" -}}
+{{- fail "networkPolicy.egress.backplane.ports is Redis's 6379, and secrets.SIGNAL_NATS_URL names a NATS: say its port, such as 4222, or the policy cuts it off" -}}
+{{- end -}}
+{{- end -}}
+
 {{- with .Values.worker -}}
 {{- if and .autoscaling.enabled .keda.enabled -}}
 {{- fail "worker.autoscaling.enabled and worker.keda.enabled are both true: one of them scales the worker" -}}

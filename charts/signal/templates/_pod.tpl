@@ -42,6 +42,20 @@ capabilities:
 {{- if or $own.autoscaling.enabled (dig "keda" "enabled" false $own) }}true{{ end -}}
 {{- end -}}
 
+{{- /* Where something scales it: as many as there are. A number that is left out would be one, until the scaler has
+looked, and so the fleet's end. Takes (root, component). */ -}}
+{{- define "signal.replicas" -}}
+{{- $own := get .root.Values .component -}}
+{{- if include "signal.isScaled" . -}}
+{{- $scaler := ternary $own.autoscaling $own.keda $own.autoscaling.enabled -}}
+{{- $name := printf "%s-%s" (include "signal.fullname" .root) .component -}}
+{{- $live := lookup "apps/v1" "Deployment" .root.Release.Namespace $name -}}
+{{- max $scaler.minReplicas (dig "spec" "replicas" 0 $live | int) -}}
+{{- else -}}
+{{- $own.replicas -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "signal.volumeMounts" -}}
 {{- if include "signal.caBundle" .root }}
 - name: ca
