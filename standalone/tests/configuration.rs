@@ -67,6 +67,7 @@ fn settings_that_cannot_be_used_fail_the_check() {
         ("SIGNAL_KAFKA_PROPERTIES", "hunter2", "SIGNAL_KAFKA_PROPERTIES"),
         ("SIGNAL_KAFKA_PROPERTIES", "sasl.passwort=hunter2", "sasl.passwort"),
         ("SIGNAL_LOG", "foo=bar=baz", "SIGNAL_LOG"),
+        ("SIGNAL_LOG", "inof", "inof is no level"),
         ("SIGNAL_STREAM_PATH", "/", "must not be the root"),
         ("SIGNAL_STREAM_PATH", "/demo/stream", "SIGNAL_STREAM_PATH is /demo/stream, "),
         ("SIGNAL_STREAM_PATH", "/v1/api/signal", "SIGNAL_BASE_PATH"),

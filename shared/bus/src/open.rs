@@ -48,10 +48,14 @@ fn nats(url: &str, mode: Mode) -> Result<Arc<dyn Bus>, BusError> {
 
 fn addresses(text: &str, first: Open, mode: Mode) -> Result<Arc<dyn Bus>, BusError> {
     let mut addresses = text.split_whitespace();
-    let own = first(addresses.next().unwrap_or_default(), mode)?;
+    let own_text = addresses.next().unwrap_or_default();
+    let own = first(own_text, mode)?;
     let Some(other) = addresses.next() else { return Ok(own) };
     if addresses.next().is_some() {
         return Err(BusError::Address("there are more than two of them".to_owned()));
+    }
+    if own_text == other {
+        return Err(BusError::Address("both are the same, and everything would be heard twice".to_owned()));
     }
     let open: Open = if other.starts_with("redis") { redis } else { nats };
     Ok(Arc::new(Tandem::new(own, open(other, mode)?)))
@@ -82,7 +86,9 @@ mod tests {
         assert!(tandem.starts_with("Tandem") && tandem.matches("RedisBus").count() == 2, "{tandem}");
         let tandem = opened(None, Some("nats://a redis://b")).expect("valid");
         assert!(tandem.find("NatsBus") < tandem.find("RedisBus"), "{tandem}");
-        for text in ["redis://a http://b", "redis://a redis://b redis://c", "nats://a redis://b", " "] {
+        for text in
+            ["redis://a http://b", "redis://a redis://b redis://c", "nats://a redis://b", "redis://a redis://a", " "]
+        {
             assert!(opened(Some(text), None).is_err(), "{text}");
         }
         let sharded = "redis://a redis-cluster://b?pubsub=sharded".into();

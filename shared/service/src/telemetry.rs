@@ -14,7 +14,7 @@ pub mod traces;
 use std::{io::IsTerminal, sync::OnceLock, time::Duration};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing::Subscriber;
+use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     fmt::{self, MakeWriter, format::JsonFields},
@@ -80,8 +80,13 @@ fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&settings.log)
-        .map_err(|error| TelemetryError::Filter { filter: settings.log.clone(), reason: error.to_string() })?;
+    let refused = |reason: String| TelemetryError::Filter { filter: settings.log.clone(), reason };
+    if let Some(word) = misspelt(&settings.log) {
+        return Err(refused(format!(
+            "{word} is no level: off, error, warn, info, debug or trace; of a part: name=level"
+        )));
+    }
+    let filter = EnvFilter::try_new(&settings.log).map_err(|error| refused(error.to_string()))?;
     let lines = fmt::layer().with_writer(writer).with_ansi(ansi);
     let lines: traces::BoxedLayer = match settings.log_format {
         LogFormat::Json => {
@@ -92,6 +97,14 @@ where
     };
     // The spans first: a line tells which of them it was written in.
     Ok(Registry::default().with(traces.into_iter().chain([lines]).collect::<Vec<_>>()))
+}
+
+/// A directive that is a word alone and no level. `EnvFilter` takes it for the name of a part, of which all is logged and of
+/// everything else nothing: a typo would silence the process.
+fn misspelt(filter: &str) -> Option<&str> {
+    let words = filter.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let mut alone = words.filter(|word| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
+    alone.find(|word| word.parse::<LevelFilter>().is_err())
 }
 
 /// Latencies from a tenth of a millisecond (a fan-out) to ten seconds (a stuck one).
@@ -156,6 +169,9 @@ mod tests {
         init_logs(&settings("info")).unwrap();
         init_logs(&settings("debug")).unwrap();
         assert!(init_logs(&settings("a=b=c")).unwrap_err().to_string().contains("SIGNAL_LOG"));
+        let misspelt = init_logs(&settings("signal_edge=debug, inof")).unwrap_err().to_string();
+        assert!(misspelt.contains("inof is no level"), "{misspelt}");
+        init_logs(&settings("off,signal_edge=INFO,signal_bus[span{field=1}]=trace")).unwrap();
 
         let (first, second) = (metrics(), metrics());
         metrics::counter!("test_total").increment(3);
