@@ -19,6 +19,8 @@ die() {
   exit 1
 }
 have() { command -v "$1" >/dev/null 2>&1; }
+# Where Go's own archive puts it, which not every PATH knows.
+have go || PATH=$PATH:/usr/local/go/bin
 is_ci() { [ "${CI:-}" = true ]; }
 
 # What everything is built with for tests and lints: Kafka over TLS, which links the system's OpenSSL.
