@@ -9,7 +9,7 @@ help: ## Show what can be made
 run: ## Build and run everything in one process, with the demo page (Rust and a C compiler needed)
 	@scripts/run
 
-test: ## Install what the tests need, then run all of them (some fifteen minutes from nothing)
+test: ## Install what the tests need, then run all of them (some half an hour from nothing)
 	@scripts/test
 
 soak: ## Play every fault at full size, dead servers to bad networks, and look whether what must hold holds (release build)
