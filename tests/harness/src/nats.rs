@@ -2,7 +2,7 @@
 
 mod cluster;
 
-use std::{fs, net::SocketAddr, process::Command, sync::Mutex, time::Duration};
+use std::{fs, net::SocketAddr, ops::Deref, process::Command, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -18,6 +18,7 @@ use crate::{
     free_port, get,
     process::{Process, Signal},
     program::find_program,
+    restartable::Restartable,
     scratch_dir,
 };
 
@@ -30,7 +31,15 @@ pub struct Nats {
     monitor: u16,
     scheme: &'static str,
     configuration: String,
-    process: Mutex<Option<Process>>,
+    process: Restartable,
+}
+
+impl Deref for Nats {
+    type Target = Restartable;
+
+    fn deref(&self) -> &Restartable {
+        &self.process
+    }
 }
 
 impl Server for Nats {
@@ -75,7 +84,7 @@ impl Nats {
             "listen: '127.0.0.1:{port}'\nhttp: '127.0.0.1:{monitor}'\n# The least that it takes.\n\
              lame_duck_grace_period: '1s'\nlame_duck_duration: '30s'\n{configuration}\n"
         );
-        Nats { port, monitor, scheme: "nats", configuration, process: Mutex::new(None) }
+        Nats { port, monitor, scheme: "nats", configuration, process: Restartable::default() }
     }
 
     pub fn port(&self) -> u16 {
@@ -96,7 +105,7 @@ impl Nats {
         if let Err(last) = until(Instant::now() + START, &mut || self.greets()).await {
             panic!("nats-server does not answer: {last}\n{}", process.output());
         }
-        *self.process.lock().unwrap() = Some(process);
+        self.process.runs(process);
     }
 
     /// A server speaks first, also before TLS.
@@ -107,41 +116,14 @@ impl Nats {
         if line.starts_with("INFO ") { Ok(()) } else { Err(line) }
     }
 
-    /// Cuts every connection and leaves the port closed.
-    pub async fn stop(&self) {
-        drop(self.process.lock().unwrap().take());
-    }
-
     pub async fn restart(&self) {
         self.stop().await;
         self.start().await;
     }
 
-    /// Freezes the server: connections stay open and nothing is answered.
-    pub fn pause(&self) {
-        self.signal(Signal::Stop);
-    }
-
-    pub fn resume(&self) {
-        self.signal(Signal::Continue);
-    }
-
     /// Tells it to take nobody any more and to send those away whom it has, over half a minute.
     pub fn leave(&self) {
         self.signal(Signal::User2);
-    }
-
-    fn signal(&self, signal: Signal) {
-        self.process.lock().unwrap().as_ref().expect("the server runs").signal(signal);
-    }
-
-    /// Resident memory now, in KiB.
-    pub fn rss_kib(&self) -> u64 {
-        self.process.lock().unwrap().as_ref().expect("the server runs").rss_kib()
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.process.lock().unwrap().as_ref().expect("the server runs").pid()
     }
 
     /// What the server tells of itself, such as at `/connz?subs=1`.

@@ -6,9 +6,9 @@ mod sentinel;
 mod tls;
 
 use std::{
+    ops::Deref,
     path::{Path, PathBuf},
     process::Command,
-    sync::Mutex,
     time::Duration,
 };
 
@@ -26,6 +26,7 @@ use crate::{
     free_port,
     process::{Process, Signal},
     program::find_program,
+    restartable::Restartable,
     scratch_dir,
 };
 
@@ -39,7 +40,15 @@ pub struct Redis {
     tls_port: Option<u16>,
     password: Option<String>,
     arguments: Vec<String>,
-    process: Mutex<Option<Process>>,
+    process: Restartable,
+}
+
+impl Deref for Redis {
+    type Target = Restartable;
+
+    fn deref(&self) -> &Restartable {
+        &self.process
+    }
 }
 
 impl Server for Redis {
@@ -77,7 +86,7 @@ impl Redis {
             ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"].map(str::to_owned).into();
         arguments.extend(["--port".to_owned(), port.to_string(), "--dir".to_owned(), path(&dir)]);
         arguments.extend(options.iter().map(|&option| option.to_owned()));
-        Redis { port, tls_port: None, password: None, arguments, process: Mutex::new(None) }
+        Redis { port, tls_port: None, password: None, arguments, process: Restartable::default() }
     }
 
     fn with_tls(mut self, certificates: &Certificates) -> Redis {
@@ -111,39 +120,12 @@ impl Redis {
         if let Err(last) = answered {
             panic!("redis-server does not answer: {last}\n{}", process.output());
         }
-        *self.process.lock().unwrap() = Some(process);
-    }
-
-    /// Cuts every connection and leaves the port closed.
-    pub async fn stop(&self) {
-        drop(self.process.lock().unwrap().take());
+        self.process.runs(process);
     }
 
     pub async fn restart(&self) {
         self.stop().await;
         self.start().await;
-    }
-
-    /// Freezes the server: connections stay open and nothing is answered.
-    pub fn pause(&self) {
-        self.signal(Signal::Stop);
-    }
-
-    pub fn resume(&self) {
-        self.signal(Signal::Continue);
-    }
-
-    fn signal(&self, signal: Signal) {
-        self.process.lock().unwrap().as_ref().expect("the server runs").signal(signal);
-    }
-
-    /// Resident memory now, in KiB.
-    pub fn rss_kib(&self) -> u64 {
-        self.process.lock().unwrap().as_ref().expect("the server runs").rss_kib()
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.process.lock().unwrap().as_ref().expect("the server runs").pid()
     }
 
     /// Runs one command on a connection of its own. Arrays are flattened; a null is empty.

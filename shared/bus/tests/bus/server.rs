@@ -1,19 +1,16 @@
 //! A backplane's server of either kind, as far as tests of both need it.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use signal_bus::{Bus, Mode, nats::NatsBus, redis::RedisBus};
-use signal_harness::{Nats, Redis, Server};
+use signal_harness::{Nats, Redis, Restartable, Server};
 
-pub(crate) trait Backplane: Server + Sized {
+pub(crate) trait Backplane: Server + Deref<Target = Restartable> + Sized {
     async fn launch() -> Self;
     fn reserved() -> Self;
     fn port(&self) -> u16;
     fn url(&self) -> String;
     async fn start(&self);
-    async fn stop(&self);
-    fn pause(&self);
-    fn resume(&self);
     /// The bus at an address of this kind.
     fn bus_at(url: &str, mode: Mode) -> Arc<dyn Bus>;
     /// The channels that are subscribed to one by one, once for each subscription, in order.
@@ -52,18 +49,6 @@ macro_rules! backplane {
 
             async fn start(&self) {
                 self.start().await;
-            }
-
-            async fn stop(&self) {
-                self.stop().await;
-            }
-
-            fn pause(&self) {
-                self.pause();
-            }
-
-            fn resume(&self) {
-                self.resume();
             }
 
             fn bus_at(url: &str, mode: Mode) -> Arc<dyn Bus> {

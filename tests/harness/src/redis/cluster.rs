@@ -122,6 +122,12 @@ impl RedisCluster {
         &self.replicas
     }
 
+    /// Who replicated this master at the start.
+    pub fn replica_of(&self, master: &Redis) -> &Redis {
+        let index = self.nodes.iter().position(|node| node.port() == master.port());
+        &self.replicas[index.expect("a master of this cluster")]
+    }
+
     /// All nodes that were masters at the start, so that a client may use any.
     pub fn url(&self) -> String {
         let nodes: Vec<_> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.service_port())).collect();

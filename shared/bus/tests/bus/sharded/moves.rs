@@ -192,7 +192,7 @@ async fn a_replica_that_takes_over_is_followed() {
     let mut listener = Listener::open(&bus).await;
     listener.acquire(&["a"]).await;
     let owner = cluster.first_owner("a").await;
-    let replica = &cluster.replicas()[cluster.nodes().iter().position(|node| node.port() == owner.port()).unwrap()];
+    let replica = cluster.replica_of(owner);
     let (other, survivor) = other_shard(&cluster, owner).await;
     listener.acquire(&[&other]).await;
 
@@ -262,8 +262,7 @@ async fn a_master_that_was_replaced_is_left() {
     let mut listener = Listener::open(&bus).await;
     listener.acquire(&["a"]).await;
     let owner = cluster.first_owner("a").await;
-    let index = cluster.nodes().iter().position(|node| node.port() == owner.port()).unwrap();
-    let replica = &cluster.replicas()[index];
+    let replica = cluster.replica_of(owner);
     // It forgets the others, and they it: it never learns that it is a master no longer.
     for node in cluster.nodes().iter().chain(cluster.replicas()) {
         if node.port() != owner.port() {

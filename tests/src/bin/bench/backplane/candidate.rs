@@ -50,7 +50,7 @@ async fn nats() -> anyhow::Result<Candidate> {
 async fn nats_cluster() -> anyhow::Result<Candidate> {
     let cluster = NatsCluster::launch().await;
     let bus = on_nats(&cluster.url())?;
-    let pids = cluster.servers().iter().map(Nats::pid).collect();
+    let pids = cluster.servers().iter().map(|server| server.pid()).collect();
     Ok(Candidate { id: "nats_cluster", title: "NATS cluster of 3", bus, pids, _servers: Box::new(cluster) })
 }
 
@@ -77,7 +77,7 @@ async fn cluster_sharded() -> anyhow::Result<Candidate> {
 }
 
 fn on_cluster(id: &'static str, title: &'static str, bus: Arc<dyn Bus>, cluster: RedisCluster) -> Candidate {
-    let pids = cluster.nodes().iter().map(Redis::pid).collect();
+    let pids = cluster.nodes().iter().map(|node| node.pid()).collect();
     Candidate { id, title, bus, pids, _servers: Box::new(cluster) }
 }
 
