@@ -76,8 +76,7 @@ fn heed(event: Event, ears: &Ears, was_lost: &mut bool) -> Option<Push> {
             None => return read(&publication, ears.edge()),
         },
         Event::Lost { reason } => {
-            *was_lost = true;
-            ears.lost(&reason);
+            ears.lost(&reason, std::mem::replace(was_lost, true));
             false
         }
         Event::Restored => {

@@ -9,7 +9,7 @@ use signal_service::{
     Secret,
     settings::{
         BackplaneSettings, CorsSettings, DatabaseSettings, HttpSettings, LogSettings, ShutdownSettings, TraceSettings,
-        values,
+        groups::SameAddress, values,
     },
 };
 
@@ -72,7 +72,7 @@ pub struct StreamSettings {
     pub identity_key: Option<Secret>,
 
     /// WebSockets; whoever asks for one more gets 503. Never more than the process may have files open.
-    #[arg(long, env = "SIGNAL_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 100_000)]
+    #[arg(long, env = "SIGNAL_MAX_CONNECTIONS", value_name = "COUNT", default_value = "100000", value_parser = values::some)]
     pub max_connections: usize,
 
     /// Connections from one address (IPv6: from one /64); whoever asks for one more gets 429. 0 is no limit, which is
@@ -95,27 +95,27 @@ pub struct StreamSettings {
     pub message_rate: u32,
 
     /// How long a connection may live that does not become a WebSocket.
-    #[arg(long, env = "SIGNAL_HTTP_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = values::duration)]
+    #[arg(long, env = "SIGNAL_HTTP_TIMEOUT", value_name = "DURATION", default_value = "30s", value_parser = values::some_duration)]
     pub http_timeout: Duration,
 
     /// What may wait for a client that reads slowly; past it the client is closed with 4008.
-    #[arg(long, env = "SIGNAL_OUTBOUND_LIMIT", value_name = "SIZE", default_value = "1MiB", value_parser = values::byte_size)]
+    #[arg(long, env = "SIGNAL_OUTBOUND_LIMIT", value_name = "SIZE", default_value = "1MiB", value_parser = values::some_bytes)]
     pub outbound_limit: usize,
 
     /// From the opening of a socket to `authenticate`; past it the client is closed with 4001.
-    #[arg(long, env = "SIGNAL_AUTHENTICATION_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = values::duration)]
+    #[arg(long, env = "SIGNAL_AUTHENTICATION_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = values::some_duration)]
     pub authentication_timeout: Duration,
 
     /// From `authenticate` to `connected`; past it the client is closed with 4001.
-    #[arg(long, env = "SIGNAL_HANDSHAKE_TIMEOUT", value_name = "DURATION", default_value = "15s", value_parser = values::duration)]
+    #[arg(long, env = "SIGNAL_HANDSHAKE_TIMEOUT", value_name = "DURATION", default_value = "15s", value_parser = values::some_duration)]
     pub handshake_timeout: Duration,
 
     /// How often silent clients are looked for.
-    #[arg(long, env = "SIGNAL_HEARTBEAT_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = interval)]
+    #[arg(long, env = "SIGNAL_HEARTBEAT_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = values::some_duration)]
     pub heartbeat_interval: Duration,
 
     /// Clients silent for longer are closed with 4002.
-    #[arg(long, env = "SIGNAL_HEARTBEAT_TIMEOUT", value_name = "DURATION", default_value = "90s", value_parser = values::duration)]
+    #[arg(long, env = "SIGNAL_HEARTBEAT_TIMEOUT", value_name = "DURATION", default_value = "90s", value_parser = values::some_duration)]
     pub heartbeat_timeout: Duration,
 
     /// How long a stop takes to send its clients to other edges, evenly spread; cut to what the shutdown deadline leaves.
@@ -161,6 +161,12 @@ fn joinable_rooms(text: &str) -> Result<JoinableRooms, String> {
     if text.contains("{userId}*") {
         return Err("needs something between {userId} and *, such as desk/{userId}/*".to_owned());
     }
+    let mut patterns = text.split(',').map(str::trim);
+    if let Some(pattern) =
+        patterns.find(|pattern| pattern.trim_end().strip_suffix('*').unwrap_or(pattern).contains('*'))
+    {
+        return Err(format!("a * stands for anything at the end alone, and {pattern} has one elsewhere"));
+    }
     Ok(JoinableRooms::new(text.split(',').map(str::trim)))
 }
 
@@ -170,7 +176,50 @@ const OTHER_FILES: u64 = 64;
 /// A process that may open few files still has most of them for clients.
 const HANDSHAKE_SHARE: u64 = 4;
 
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("SIGNAL_STREAM_PATH is {path}, where something else is answered ({taken}); the default is /stream")]
+pub struct TakenPath {
+    path: String,
+    taken: String,
+}
+
+/// What is answered below SIGNAL_BASE_PATH, by the edge or by the worker behind the same host, each with all that is
+/// below it.
+const REST_PATHS: [&str; 4] = ["/socket/websocket", "/identity", "/notifications", "/doc"];
+
+impl EdgeSettings {
+    /// What each setting by itself does not show.
+    ///
+    /// # Errors
+    /// If two of them want the same place.
+    pub fn check(&self) -> Result<(), PlaceError> {
+        self.http.check()?;
+        Ok(self.stream.check_path(&self.http.base_path, &[])?)
+    }
+}
+
+/// Two settings that want the same place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlaceError {
+    #[error(transparent)]
+    Address(#[from] SameAddress),
+    #[error(transparent)]
+    Path(#[from] TakenPath),
+}
+
 impl StreamSettings {
+    /// # Errors
+    /// If the stream is where the REST API is, or in one of the `others` or below it.
+    pub fn check_path(&self, base_path: &str, others: &[&str]) -> Result<(), TakenPath> {
+        let path = self.stream_path.as_str();
+        let below =
+            |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        // The root is refused as it is read.
+        let rest = path == base_path || REST_PATHS.iter().any(|route| below(&format!("{base_path}{route}")));
+        let taken = if rest { Some("the REST API") } else { others.iter().copied().find(|other| below(other)) };
+        taken.map_or(Ok(()), |taken| Err(TakenPath { path: path.to_owned(), taken: taken.to_owned() }))
+    }
+
     /// The identity, if there is one.
     ///
     /// # Errors
@@ -204,23 +253,52 @@ fn stream_path(text: &str) -> Result<String, String> {
     values::url_path(text).and_then(|path| if path.is_empty() { Err("must not be the root".into()) } else { Ok(path) })
 }
 
-/// A timer can't tick every zero seconds.
-fn interval(text: &str) -> Result<Duration, String> {
-    values::duration(text).and_then(|period| if period.is_zero() { Err("must not be zero".into()) } else { Ok(period) })
-}
-
 #[cfg(test)]
 mod tests {
+    use signal_service::settings::{Source, parse};
+
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        settings: EdgeSettings,
+    }
+
+    #[test]
+    fn the_stream_is_where_nothing_else_is() {
+        let checked = |path: &str, base: &str| {
+            let args = ["edge", "--stream-path", path, "--base-path", base];
+            parse::<Cli>(args, &Source::default()).expect("each by itself is valid").settings.check()
+        };
+        for (path, base) in [
+            ("/stream", "/v1/api/signal"),
+            ("/v1/api/signal/stream", "/v1/api/signal"),
+            ("/docs", "/"),
+            ("/v1/api/signals", "/v1/api/signal"),
+        ] {
+            assert_eq!(checked(path, base), Ok(()), "{path} {base}");
+        }
+        for (path, base) in [
+            ("/v1/api/signal", "/v1/api/signal"),
+            ("/v1/api/signal/notifications", "/v1/api/signal"),
+            ("/v1/api/signal/socket/websocket/clients", "/v1/api/signal"),
+            ("/doc", "/"),
+        ] {
+            let error = checked(path, base).expect_err(path).to_string();
+            assert!(error.contains("SIGNAL_STREAM_PATH") && error.contains(path), "{error}");
+        }
+    }
 
     #[test]
     fn values_that_could_not_work_are_refused() {
         assert_eq!(stream_path("/stream/"), Ok("/stream".to_owned()));
         assert!(stream_path("/").is_err());
         assert!(stream_path("stream").is_err());
-        assert_eq!(interval("30s"), Ok(Duration::from_secs(30)));
-        assert!(interval("0").is_err());
         assert!(joinable_rooms("orders, desk/{userId}/*").is_ok());
         assert!(joinable_rooms("orders, desk/{userId}*").unwrap_err().contains("desk/{userId}/*"));
+        for text in ["orders/*/open", "**", "orders, *x"] {
+            assert!(joinable_rooms(text).unwrap_err().contains("at the end"), "{text}");
+        }
     }
 }

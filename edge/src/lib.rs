@@ -32,4 +32,4 @@ mod watch;
 pub use api::openapi;
 pub use app::{Edge, Parts};
 pub use cluster::ClusterSettings;
-pub use config::{EdgeSettings, StreamSettings};
+pub use config::{EdgeSettings, PlaceError, StreamSettings, TakenPath};

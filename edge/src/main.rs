@@ -19,11 +19,14 @@ use signal_service::{
         probe::{self, Question},
     },
     listen,
-    settings::{self, Source, unknown_variables},
+    settings::{self, Source, unknown},
     shutdown::Shutdown,
     telemetry::{self, Identity, TRACE_FLUSH},
 };
-use tokio::time::timeout;
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
@@ -57,10 +60,12 @@ fn main() -> ExitCode {
         Err(error) => return error.report(),
     };
     if let Some(Command::Health(question)) = cli.command {
-        return health(&cli.settings, question);
+        return answer(probe::ask(cli.settings.http.admin_addr, question).context("not healthy"));
     }
-    let unknown = unknown_variables(&Cli::command(), &source);
-    match run(cli, &unknown) {
+    if let Some(Command::CheckConfig) = cli.command {
+        return answer(check_config(&cli.settings, &source));
+    }
+    match run(cli.settings, &source) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "cannot go on");
@@ -69,8 +74,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn health(settings: &EdgeSettings, question: Question) -> ExitCode {
-    match probe::ask(settings.http.admin_addr, question).context("not healthy") {
+/// For whoever has asked at a terminal.
+fn answer(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error may be closed; the status says it all the same.
@@ -80,29 +86,20 @@ fn health(settings: &EdgeSettings, question: Question) -> ExitCode {
     }
 }
 
-fn run(cli: Cli, unknown: &[settings::UnknownVariable]) -> anyhow::Result<()> {
-    let traces = telemetry::init(IDENTITY, &cli.settings.log, &cli.settings.traces)?;
-    for variable in unknown {
-        tracing::warn!("{variable}");
-    }
-    let bus = signal_bus::open(&cli.settings.backplane, cli.settings.stream.bus_subscription.into())?;
-    let jwks_url = cli.settings.auth.jwks_url.as_deref().context("SIGNAL_JWKS_URL is not set")?;
-    let keys = JwkSetClient::new(jwks_url, cli.settings.auth.jwk_set_options()).context("SIGNAL_JWKS_URL")?;
-    let verifier = cli.settings.auth.verifier_settings()?;
-    let identity = cli.settings.stream.identity().context("SIGNAL_IDENTITY_KEY")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    // The pool is made on a runtime, and connects when it is first asked.
-    let entered = runtime.enter();
-    let policies = cli.settings.database.database_url.as_ref().map(permissions::open).transpose();
-    let policies = policies.context("SIGNAL_DATABASE_URL")?;
-    drop(entered);
-    if let Some(Command::CheckConfig) = cli.command {
-        anyhow::ensure!(unknown.is_empty(), "{} SIGNAL_ variables are not known", unknown.len());
-        return Ok(());
-    }
+fn check_config(settings: &EdgeSettings, source: &Source) -> anyhow::Result<()> {
+    unknown::refuse_unknown(&Cli::command(), source)?;
+    let _traces = telemetry::init(IDENTITY, &settings.log, &settings.traces)?;
+    prepare(settings)?;
+    writeln!(io::stdout(), "the settings can be used").context("standard output is closed")
+}
+
+fn run(settings: EdgeSettings, source: &Source) -> anyhow::Result<()> {
+    let traces = telemetry::init(IDENTITY, &settings.log, &settings.traces)?;
+    unknown::warn_unknown(&Cli::command(), source);
+    let (runtime, given) = prepare(&settings)?;
     runtime.block_on(async {
         let exporting = traces.export();
-        let outcome = serve(cli.settings, Given { bus, keys: Arc::new(keys), verifier, identity, policies }).await;
+        let outcome = serve(settings, given).await;
         let left = outcome.as_ref().map_or(TRACE_FLUSH, Shutdown::left);
         exporting.finish(left.min(TRACE_FLUSH)).await;
         outcome.map(drop)
@@ -116,6 +113,23 @@ struct Given {
     verifier: VerifierSettings,
     identity: Option<Arc<IdentityKey>>,
     policies: Option<Arc<dyn Policies>>,
+}
+
+fn prepare(settings: &EdgeSettings) -> anyhow::Result<(Runtime, Given)> {
+    settings.check()?;
+    let bus = signal_bus::open(&settings.backplane, settings.stream.bus_subscription.into())?;
+    let jwks_url = settings.auth.jwks_url.as_deref().context("SIGNAL_JWKS_URL is not set")?;
+    let keys = JwkSetClient::new(jwks_url, settings.auth.jwk_set_options()).context("SIGNAL_JWKS_URL")?;
+    let verifier = settings.auth.verifier_settings()?;
+    let identity = settings.stream.identity().context("SIGNAL_IDENTITY_KEY")?;
+    let runtime = Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    // The pool is made on a runtime, and connects when it is first asked.
+    let entered = runtime.enter();
+    let policies = settings.database.database_url.as_ref().map(permissions::open).transpose();
+    let policies = policies.context("SIGNAL_DATABASE_URL")?;
+    drop(entered);
+    let given = Given { bus, keys: Arc::new(keys), verifier, identity, policies };
+    Ok((runtime, given))
 }
 
 /// Until the stop is done; returns what knows how long that may have taken.

@@ -9,6 +9,7 @@ pub mod sqlite;
 use std::{sync::Arc, time::Duration};
 
 use signal_auth::{Permission, Policies, PolicyError, Secret};
+use signal_service::settings::database_url::{self, UnknownParameter};
 
 use self::{postgres::PostgresPolicies, sqlite::SqlitePolicies};
 
@@ -32,6 +33,8 @@ pub enum OpenError {
     /// Says which part is wrong, without the URL, which holds a password.
     #[error("the database URL is not valid")]
     Url(#[source] sqlx::Error),
+    #[error(transparent)]
+    Parameter(#[from] UnknownParameter),
 }
 
 /// The policies in the database of a URL, `postgres://…` or `sqlite://path`. Connects when first asked, and only ever
@@ -40,6 +43,7 @@ pub enum OpenError {
 /// # Errors
 /// If the URL is not one of these; a database that is away is no error here.
 pub fn open(url: &Secret) -> Result<Arc<dyn Policies>, OpenError> {
+    database_url::check(url.expose())?;
     match url.expose().split_once(':') {
         Some(("postgres" | "postgresql", _)) => Ok(Arc::new(PostgresPolicies::open(url)?)),
         Some(("sqlite", _)) => Ok(Arc::new(SqlitePolicies::open(url)?)),

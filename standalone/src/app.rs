@@ -6,14 +6,18 @@ use axum::Router;
 use rdkafka::{ClientConfig, error::KafkaError};
 use signal_auth::{Clock, JwkSetClient, JwkSetError, Permissions, SecretsError, Verifier};
 use signal_bus::{Bus, memory::MemoryBus};
-use signal_edge::{ClusterSettings, Edge};
+use signal_edge::{ClusterSettings, Edge, TakenPath};
 use signal_seal::identity::IdentityKeyError;
 use signal_service::{
     Secret, admin,
     health::Health,
     listen::{self, ListenError},
     rest,
-    settings::{AllowedOrigins, values},
+    settings::{
+        AllowedOrigins,
+        groups::{SameAddress, check_addresses},
+        values,
+    },
     shutdown::{Drain, Shutdown},
     telemetry,
 };
@@ -26,7 +30,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    config::{NotLoopback, Settings, TakenPath},
+    config::{NotLoopback, Settings},
     demo::{self, Demo, Embedded, payments::Payments},
     embedded::{
         backlog::Backlog,
@@ -50,6 +54,8 @@ const PROMPT_FETCH: &str = "fetch.wait.max.ms=10";
 pub enum StartError {
     #[error(transparent)]
     Reach(#[from] NotLoopback),
+    #[error(transparent)]
+    Address(#[from] SameAddress),
     #[error(transparent)]
     StreamPath(#[from] TakenPath),
     #[error(transparent)]
@@ -98,7 +104,7 @@ pub struct Running {
     pub health: Health,
     pub shutdown: Shutdown,
     serving: JoinHandle<()>,
-    admin: JoinHandle<io::Result<()>>,
+    admin: JoinHandle<()>,
     admin_stop: CancellationToken,
     database: Arc<dyn Database>,
     worker: WorkerStop,
@@ -194,6 +200,7 @@ pub async fn start(
 /// What `start` would refuse them with.
 pub fn check(settings: &Settings) -> Result<(), StartError> {
     settings.own.check_reach()?;
+    check_addresses(settings.own.http_addr, settings.own.admin_addr)?;
     settings.check_stream_path()?;
     if let Some(url) = &settings.database.database_url {
         store::open(url)?;

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use signal_auth::{AuthSettings, PermissionSettings};
-use signal_edge::StreamSettings;
+use signal_edge::{StreamSettings, TakenPath};
 use signal_service::{
     health::probe::Question,
     settings::{BackplaneSettings, DatabaseSettings, LogFormat, LogSettings, ShutdownSettings, TraceSettings, values},
@@ -103,13 +103,6 @@ pub struct NotLoopback {
     addr: SocketAddr,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("SIGNAL_STREAM_PATH is {path}, where this process answers something else ({taken}); the default is /stream")]
-pub struct TakenPath {
-    path: String,
-    taken: String,
-}
-
 /// What the demo answers, each with all that is below it.
 const DEMO_PATHS: [&str; 3] = ["/demo", "/assets", "/.well-known"];
 
@@ -117,18 +110,7 @@ impl Settings {
     /// # Errors
     /// If the stream is where the page, the demo's API or the REST API is.
     pub fn check_stream_path(&self) -> Result<(), TakenPath> {
-        let path = self.stream.stream_path.as_str();
-        let below =
-            |prefix: &&str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        // The root is refused as it is read.
-        let taken = if let Some(prefix) = DEMO_PATHS.iter().copied().find(|prefix| below(prefix)) {
-            prefix
-        } else if path == self.own.base_path {
-            "SIGNAL_BASE_PATH"
-        } else {
-            return Ok(());
-        };
-        Err(TakenPath { path: path.to_owned(), taken: taken.to_owned() })
+        self.stream.check_path(&self.own.base_path, &DEMO_PATHS)
     }
 }
 

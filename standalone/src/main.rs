@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::CommandFactory;
 use signal_service::{
     health::probe,
@@ -48,10 +48,7 @@ fn execute(settings: Settings, source: &Source) -> anyhow::Result<()> {
         Some(Command::ConfigReference { json: true }) => say(format_args!("{}", reference::data())),
         Some(Command::Openapi) => say(format_args!("{}", openapi::document().trim_end())),
         Some(Command::CheckConfig) => {
-            let unknown = unknown::unknown_variables(&Settings::command(), source);
-            if !unknown.is_empty() {
-                bail!("{}", unknown.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
-            }
+            unknown::refuse_unknown(&Settings::command(), source)?;
             let _traces = telemetry::init(IDENTITY, &settings.own.log_settings(), &settings.traces)?;
             // Some parts ask for a runtime even if they do nothing on it.
             let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;

@@ -21,6 +21,7 @@ use signal_service::{
     listen::{self, ListenError},
     rest,
     serve::{self, Limits as ServeLimits},
+    settings::groups::SameAddress,
     shutdown::Shutdown,
     telemetry,
 };
@@ -69,6 +70,8 @@ pub enum StartError {
     #[error("SIGNAL_SNOWFLAKE_WORKER_ID is above 1023")]
     WorkerId,
     #[error(transparent)]
+    Address(#[from] SameAddress),
+    #[error(transparent)]
     Consume(#[from] ConsumeError),
     #[error(transparent)]
     DeadLetters(#[from] DeadLetterTopicError),
@@ -78,13 +81,13 @@ pub enum StartError {
     Replay(#[from] ReplayError),
     #[error(transparent)]
     Explain(#[from] ExplainError),
-    #[error("SIGNAL_DATABASE_URL: {0}")]
+    #[error("SIGNAL_DATABASE_URL")]
     Database(#[from] OpenError),
     #[error(transparent)]
     Schema(StoreError),
     #[error(transparent)]
     Backplane(#[from] signal_bus::OpenError),
-    #[error("SIGNAL_JWKS_URL: {0}")]
+    #[error("SIGNAL_JWKS_URL")]
     Jwks(#[from] JwkSetError),
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -180,6 +183,7 @@ async fn supervise(work: tokio::task::JoinHandle<()>, shutdown: Shutdown, failed
 /// `signal-worker run`: until a signal, then until all is done or the deadline has passed.
 pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
     complete(&needed(settings))?;
+    settings.http.check()?;
     let (bus, database, keys) = (bus(settings)?, database(settings)?, keys(settings)?);
     let reader = telemetry::metrics();
     metrics::describe();
@@ -216,6 +220,7 @@ pub async fn run(settings: &WorkerSettings) -> Result<(), StartError> {
 /// Whether `run` could start with these settings. To be called within a runtime, as the parts need one.
 pub fn check(settings: &WorkerSettings) -> Result<(), StartError> {
     complete(&needed(settings))?;
+    settings.http.check()?;
     bus(settings)?;
     database(settings)?;
     keys(settings)?;

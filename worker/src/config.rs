@@ -112,7 +112,7 @@ pub struct WorkerSettings {
 #[command(next_help_heading = "Pipeline")]
 pub struct PipelineSettings {
     /// Kafka to begin with, as host:port, separated by commas.
-    #[arg(long, env = "SIGNAL_KAFKA_BROKERS", value_name = "BROKERS")]
+    #[arg(long, env = "SIGNAL_KAFKA_BROKERS", value_name = "BROKERS", value_parser = values::hosts)]
     pub kafka_brokers: Option<String>,
 
     /// The topic that activity events are on.
@@ -285,6 +285,7 @@ mod tests {
     #[test]
     fn names_the_variable_that_is_wrong() {
         for (name, value) in [
+            ("SIGNAL_KAFKA_BROKERS", "http://kafka:9092"),
             ("SIGNAL_KAFKA_TOPIC", "^.*"),
             ("SIGNAL_KAFKA_DEAD_LETTER_TOPIC", "a b"),
             ("SIGNAL_KAFKA_OFFSET_RESET", "newest"),

@@ -96,11 +96,7 @@ fn execute(cli: &Cli, source: &Source) -> anyhow::Result<ExitCode> {
         }
         &Command::Health(question) => probe::ask(settings.http.admin_addr, question).context("not healthy")?,
         Command::CheckConfig => {
-            let unknown = unknown::unknown_variables(&Cli::command(), source);
-            if !unknown.is_empty() {
-                let unknown: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-                anyhow::bail!("{}", unknown.join("; "));
-            }
+            unknown::refuse_unknown(&Cli::command(), source)?;
             let _context = runtime.enter();
             app::check(settings)?;
             writeln!(std::io::stdout(), "the settings can be used").context("standard output is closed")?;

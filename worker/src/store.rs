@@ -20,7 +20,10 @@ use std::{
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use signal_service::Secret;
+use signal_service::{
+    Secret,
+    settings::database_url::{self, UnknownParameter},
+};
 use sqlx::error::DatabaseError;
 use time::OffsetDateTime;
 
@@ -126,6 +129,8 @@ pub enum OpenError {
     /// Says which part is wrong, without the URL, which holds a password.
     #[error("the database URL is not valid")]
     Url(#[source] sqlx::Error),
+    #[error(transparent)]
+    Parameter(#[from] UnknownParameter),
 }
 
 /// What the pipeline asks of a database. Every call may be repeated after any failure.
@@ -166,6 +171,7 @@ impl<T: Store + Inbox + Rows> Database for T {}
 /// A database for the URL, `postgres://…` or `sqlite://path`. Connects when first used, so that a database that is away
 /// at start is no failure. To be called within a Tokio runtime.
 pub fn open(url: &Secret) -> Result<Arc<dyn Database>, OpenError> {
+    database_url::check(url.expose())?;
     match url.expose().split_once(':') {
         Some(("postgres" | "postgresql", _)) => Ok(Arc::new(PostgresStore::open(url)?)),
         Some(("sqlite", _)) => Ok(Arc::new(SqliteStore::open(url)?)),

@@ -78,11 +78,16 @@ impl Ears {
         false
     }
 
-    /// The backplane is gone. Whether that makes the edge unready is the canary's to say.
-    pub(crate) fn lost(&self, reason: &str) {
-        tracing::warn!(reason, "the backplane is lost");
-        metrics::bus_lost();
-        self.membership.lock().lost();
+    /// The backplane is gone, or `still` is and for another reason. Whether that makes the edge unready is the canary's to
+    /// say.
+    pub(crate) fn lost(&self, reason: &str, still: bool) {
+        if still {
+            tracing::warn!(reason, "the backplane is still lost");
+        } else {
+            tracing::warn!(reason, "the backplane is lost");
+            metrics::bus_lost();
+            self.membership.lock().lost();
+        }
         self.canary.lost(reason);
     }
 

@@ -9,11 +9,11 @@ pub mod redis;
 pub mod tandem;
 
 mod confirmation;
-mod endpoint;
 mod holdings;
 mod interest;
 mod mode;
 mod open;
+mod outage;
 mod reach;
 mod tls;
 
@@ -21,6 +21,8 @@ use std::{fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+
+use signal_service::settings::endpoint;
 
 pub use self::{
     mode::Mode,
@@ -38,7 +40,8 @@ pub struct Publication {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     Message(Publication),
-    /// The backplane, or a part of it, is gone; of what is said from here on something is not heard.
+    /// The backplane, or a part of it, is gone; of what is said from here on something is not heard. Heard again within
+    /// an outage when there is another reason for it.
     Lost {
         reason: String,
     },

@@ -108,7 +108,7 @@ impl Events for TandemEvents {
 }
 
 impl TandemEvents {
-    /// It is lost once one of the two is, and restored once both are there.
+    /// It is lost once one of the two is, which each says with its own reason, and restored once both are there.
     fn tell(&mut self, event: Event, is_first: bool) -> Option<Event> {
         let there = match event {
             Event::Message(_) => return Some(event),
@@ -118,7 +118,8 @@ impl TandemEvents {
         let ear = if is_first { &mut self.first } else { &mut self.second };
         ear.is_there = there;
         let standing = if !there {
-            Standing::Lost
+            self.standing = Standing::Lost;
+            return Some(event);
         } else if self.first.is_there && self.second.is_there {
             Standing::Restored
         } else {

@@ -5,6 +5,8 @@
 //! command line and the environment as values, so that a test passes its own. A flag wins
 //! over its variable; a variable that is set to nothing counts as not set.
 
+pub mod database_url;
+pub mod endpoint;
 pub mod groups;
 mod inject;
 mod origins;

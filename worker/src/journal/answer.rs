@@ -32,7 +32,11 @@ pub async fn answer(journal: Arc<Journal>, bus: Arc<dyn Bus>, worker: Uuid, stop
         }
         let questions = heard.drain(..).filter_map(|event| match event {
             Event::Message(question) => Some(question.payload),
-            Event::Lost { .. } | Event::Restored => None,
+            Event::Lost { reason } => {
+                tracing::warn!(reason, "questions about events are not heard");
+                None
+            }
+            Event::Restored => None,
         });
         let answers: Vec<Publication> = questions.filter_map(|question| reply(&journal, worker, &question)).collect();
         // Who asked hears no answer, and says how many it has heard.

@@ -78,6 +78,11 @@ impl From<io::Error> for Cause {
 }
 
 impl Cause {
+    /// Whether the server has said no, and will the next time.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Said(said) if said.starts_with("Authorization Violation") || said.starts_with("Permissions"))
+    }
+
     /// Whether the connection ended under what was being said, of which nothing is known then.
     pub(super) fn is_broken_off(&self) -> bool {
         match self {

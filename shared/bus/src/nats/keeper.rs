@@ -28,6 +28,7 @@ use crate::{
     holdings::{Changes, Held},
     interest::{Closed, Interest, Waiters},
     mode::PREFIXES,
+    outage::{Outage, REFUSED},
     reach::REACH_TIMEOUT,
 };
 
@@ -57,6 +58,7 @@ pub(super) struct Keeper {
     servers: Servers,
     /// Failed tries since everything was last confirmed.
     attempt: u32,
+    outage: Outage,
 }
 
 /// What belongs to one connection.
@@ -70,7 +72,7 @@ struct Confirming {
 impl Keeper {
     pub(super) fn new(mode: Mode, interest: Interest, events: mpsc::Sender<Vec<Event>>, address: &Address) -> Self {
         let (heard, servers) = (Vec::new(), Servers::new(address));
-        Self { mode, interest, events, heard, heard_bytes: 0, servers, attempt: 0 }
+        Self { mode, interest, events, heard, heard_bytes: 0, servers, attempt: 0, outage: Outage::default() }
     }
 
     /// Until the subscription is closed.
@@ -95,9 +97,9 @@ impl Keeper {
                 }
                 Err(failure) => failure,
             };
-            // An outage is told of once, however many tries it takes.
-            if self.attempt == 0 {
-                self.heard.push(Event::Lost { reason: failure.to_string() });
+            let reason = failure.to_string();
+            if self.outage.is_news(&reason, Instant::now()) {
+                self.heard.push(Event::Lost { reason });
             }
             if !self.heard.is_empty() {
                 let (events, heard) = (self.events.clone(), mem::take(&mut self.heard));
@@ -107,7 +109,8 @@ impl Keeper {
             // Where one server is away another one may not be: they are tried without much ado, and all of them once
             // more after a pause.
             let round = self.attempt / u32::try_from(self.servers.count()).unwrap_or(u32::MAX);
-            delay = BACKOFF.delay(round, getrandom::u32().unwrap_or(u32::MAX));
+            let backoff = if failure.cause.is_refusal() { REFUSED } else { BACKOFF };
+            delay = backoff.delay(round, getrandom::u32().unwrap_or(u32::MAX));
             self.attempt = self.attempt.saturating_add(1);
         }
     }
@@ -197,6 +200,7 @@ impl Keeper {
                     self.interest.confirmations.confirm(confirming.next);
                     if confirming.next == confirming.restored {
                         self.attempt = 0;
+                        self.outage.is_over();
                         let channels = self.interest.holdings.len();
                         tracing::info!(node = %connection.server.endpoint, channels, "backplane subscribed");
                         self.heard.push(Event::Restored);

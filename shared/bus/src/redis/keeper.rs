@@ -7,7 +7,7 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use redis::{
-    RedisResult,
+    RedisError, RedisResult,
     aio::{PubSubSink, PubSubStream},
 };
 use signal_wire::{backoff::Backoff, envelope::BROADCAST_CHANNEL};
@@ -18,14 +18,16 @@ use tokio::{
 
 use super::{
     address::Address,
-    node::{Node, PING_INTERVAL},
+    node::{self, Node, NodeError, PING_INTERVAL},
     nodes::Nodes,
+    sentinel::NoMaster,
 };
 use crate::{
     Mode,
     holdings::Changes,
     interest::{Closed, Interest},
     mode::PREFIXES,
+    outage::{Outage, REFUSED},
     reach::REACH_TIMEOUT,
 };
 
@@ -59,11 +61,12 @@ pub(super) struct Keeper {
     links: mpsc::Sender<Link>,
     /// Failed tries since everything was last confirmed.
     attempt: u32,
+    outage: Outage,
 }
 
 impl Keeper {
     pub(super) fn new(mode: Mode, interest: Interest, links: mpsc::Sender<Link>) -> Self {
-        Self { mode, interest, links, attempt: 0 }
+        Self { mode, interest, links, attempt: 0, outage: Outage::default() }
     }
 
     /// Until the subscription is closed.
@@ -81,15 +84,16 @@ impl Keeper {
                 Ok((node, sink, stream)) => {
                     let failure = self.serve(&node, &mut nodes, sink, stream).await?;
                     self.interest.confirmations.lost();
-                    format!("{node}: {failure}")
+                    Failure { reason: format!("{node}: {}", failure.reason), ..failure }
                 }
                 Err(failure) => failure,
             };
-            // An outage is told of once, however many tries it takes.
-            if self.attempt == 0 {
-                self.tell(Link::Lost(failure)).await?;
+            let Failure { reason, is_refusal } = failure;
+            if self.outage.is_news(&reason, Instant::now()) {
+                self.tell(Link::Lost(reason)).await?;
             }
-            delay = BACKOFF.delay(self.attempt, getrandom::u32().unwrap_or(u32::MAX));
+            let backoff = if is_refusal { REFUSED } else { BACKOFF };
+            delay = backoff.delay(self.attempt, getrandom::u32().unwrap_or(u32::MAX));
             self.attempt = self.attempt.saturating_add(1);
         }
     }
@@ -113,7 +117,7 @@ impl Keeper {
         nodes: &mut Nodes,
         sink: PubSubSink,
         stream: PubSubStream,
-    ) -> Result<String, Closed> {
+    ) -> Result<Failure, Closed> {
         let mut answers = FuturesUnordered::new();
         let (end, mut ended) = oneshot::channel();
         self.tell(Link::Up(stream, end)).await?;
@@ -134,12 +138,13 @@ impl Keeper {
                         answered = Instant::now();
                         self.interest.confirmations.confirm(number);
                     }
-                    Err(error) => return Ok(error.to_string()),
+                    Err(error) => return Ok(error.into()),
                 },
-                () = sleep_until(answered + SILENCE) => return Ok("no answer to a ping in time".to_owned()),
+                () = sleep_until(answered + SILENCE) => return Ok(Failure::of("no answer to a ping in time")),
                 _ = &mut is_restored, if !announced => {
                     announced = true;
                     self.attempt = 0;
+                    self.outage.is_over();
                     tracing::info!(node = %node.endpoint, channels = self.interest.holdings.len(), "backplane subscribed");
                     self.tell(Link::Restored).await?;
                 }
@@ -148,9 +153,9 @@ impl Keeper {
                     self.apply(changes, &sink, &mut answers);
                     self.interest.wait(waiters);
                 }
-                _ = &mut ended => return Ok("the connection was closed".to_owned()),
+                _ = &mut ended => return Ok(Failure::of("the connection was closed")),
                 _ = pings.tick() => answers.push(ping(sink.clone())),
-                master = &mut moved => return Ok(format!("it is no longer the master, which is at {master}")),
+                master = &mut moved => return Ok(Failure::of(format!("it is no longer the master, which is at {master}"))),
                 () = self.links.closed() => return Err(Closed),
             }
         }
@@ -206,10 +211,41 @@ impl Keeper {
     }
 }
 
-async fn connect(nodes: &mut Nodes, delay: Duration) -> Result<(Node, PubSubSink, PubSubStream), String> {
+/// How a connection failed, or why there is none.
+struct Failure {
+    reason: String,
+    /// The next try will fail in the same way.
+    is_refusal: bool,
+}
+
+impl Failure {
+    fn of(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_refusal: false }
+    }
+}
+
+impl From<RedisError> for Failure {
+    fn from(error: RedisError) -> Self {
+        Self { is_refusal: node::is_refusal(&error), ..Self::of(error.to_string()) }
+    }
+}
+
+impl From<NodeError> for Failure {
+    fn from(error: NodeError) -> Self {
+        Self { is_refusal: node::is_refusal(&error.cause), ..Self::of(error.to_string()) }
+    }
+}
+
+impl From<NoMaster> for Failure {
+    fn from(error: NoMaster) -> Self {
+        Self::of(error.to_string())
+    }
+}
+
+async fn connect(nodes: &mut Nodes, delay: Duration) -> Result<(Node, PubSubSink, PubSubStream), Failure> {
     sleep(delay).await;
-    let node = nodes.next().await.map_err(|error| error.to_string())?;
-    let (sink, stream) = node.listen().await.map_err(|error| error.to_string())?;
+    let node = nodes.next().await?;
+    let (sink, stream) = node.listen().await?;
     Ok((node, sink, stream))
 }
 

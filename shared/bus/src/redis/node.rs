@@ -102,6 +102,11 @@ impl Node {
     }
 }
 
+/// Whether a server has said no, and will the next time.
+pub(super) fn is_refusal(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::AuthenticationFailed || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"))
+}
+
 async fn authenticate(stream: &mut Stream, login: &RedisConnectionInfo) -> RedisResult<()> {
     let Some(password) = login.password() else { return Ok(()) };
     let mut command = redis::cmd("AUTH");

@@ -73,7 +73,14 @@ impl Listener {
     }
 
     pub(crate) async fn restored(&mut self) {
-        assert_eq!(self.next_within(AT_LAST).await, Event::Restored);
+        loop {
+            match self.next_within(AT_LAST).await {
+                Event::Restored => return,
+                // For another reason than before.
+                Event::Lost { .. } => {}
+                other @ Event::Message(_) => panic!("heard {other:?}"),
+            }
+        }
     }
 
     /// Dropping the hearing end.

@@ -5,7 +5,11 @@ use std::{io::Write, time::Instant};
 use futures_util::future::join_all;
 use signal_bus::{Bus, BusError, Mode, redis::RedisBus};
 use signal_harness::{Redis, require};
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 
 use crate::{
     behaviour::comes_back,
@@ -113,4 +117,21 @@ async fn a_wrong_password_is_named_and_not_shown() {
     listener.acquire(&["a"]).await;
     say(&bus, "a", "x").await;
     assert_eq!(listener.message().await, heard("a", "x"));
+}
+
+#[tokio::test]
+async fn a_password_that_was_changed_is_named_although_something_else_came_first() {
+    require!(Redis);
+    let server = Redis::launch().await;
+    let bus = RedisBus::new(&server.url(), Mode::Exact).unwrap();
+    let mut listener = Listener::open(&bus).await;
+    // On one connection, which is let in already.
+    let mut operator = TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
+    operator.write_all(b"CONFIG SET requirepass changed\r\nCLIENT KILL TYPE pubsub\r\n").await.unwrap();
+    let first = listener.lost().await;
+    assert!(first.contains("closed"), "{first}");
+    let then = listener.lost().await;
+    assert!(then.contains("NOAUTH"), "{then}");
+    operator.write_all(b"CONFIG SET requirepass ''\r\n").await.unwrap();
+    listener.restored().await;
 }

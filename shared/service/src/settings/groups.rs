@@ -21,6 +21,29 @@ pub struct HttpSettings {
     pub base_path: String,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("SIGNAL_ADMIN_ADDR is {admin}, where SIGNAL_HTTP_ADDR ({http}) is already")]
+pub struct SameAddress {
+    http: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl HttpSettings {
+    /// # Errors
+    /// If operators' routes would be where everybody's are.
+    pub fn check(&self) -> Result<(), SameAddress> {
+        check_addresses(self.http_addr, self.admin_addr)
+    }
+}
+
+/// # Errors
+/// If the two listeners can't both have what they ask for.
+pub fn check_addresses(http: SocketAddr, admin: SocketAddr) -> Result<(), SameAddress> {
+    let same_port = http.port() == admin.port() && http.port() != 0;
+    let overlap = http.ip() == admin.ip() || http.ip().is_unspecified() || admin.ip().is_unspecified();
+    if same_port && overlap { Err(SameAddress { http, admin }) } else { Ok(()) }
+}
+
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "HTTP")]
 pub struct CorsSettings {
@@ -110,4 +133,23 @@ pub struct ShutdownSettings {
     /// How long a stop may take before what is left is abandoned.
     #[arg(long, env = "SIGNAL_SHUTDOWN_DEADLINE", value_name = "DURATION", default_value = "30s", value_parser = values::duration)]
     pub shutdown_deadline: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_listeners_have_two_addresses() {
+        let checked = |http: &str, admin: &str| check_addresses(http.parse().unwrap(), admin.parse().unwrap());
+        for (http, admin) in
+            [("0.0.0.0:3000", "0.0.0.0:9090"), ("127.0.0.1:0", "127.0.0.1:0"), ("127.0.0.1:3000", "127.0.0.2:3000")]
+        {
+            assert_eq!(checked(http, admin), Ok(()), "{http} {admin}");
+        }
+        for (http, admin) in [("0.0.0.0:3000", "0.0.0.0:3000"), ("0.0.0.0:3000", "127.0.0.1:3000")] {
+            let error = checked(http, admin).unwrap_err().to_string();
+            assert!(error.contains("SIGNAL_ADMIN_ADDR") && error.contains("SIGNAL_HTTP_ADDR"), "{error}");
+        }
+    }
 }

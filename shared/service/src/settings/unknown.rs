@@ -40,6 +40,28 @@ pub fn unknown_variables(command: &Command, source: &Source) -> Vec<UnknownVaria
         .collect()
 }
 
+/// `SIGNAL_A is not a setting (did you mean SIGNAL_B?); SIGNAL_C is not a setting`.
+///
+/// # Errors
+/// If there is any.
+pub fn refuse_unknown(command: &Command, source: &Source) -> Result<(), UnknownVariables> {
+    let unknown = unknown_variables(command, source);
+    if unknown.is_empty() { Ok(()) } else { Err(UnknownVariables(unknown)) }
+}
+
+/// All that nobody knows, each with its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownVariables(Vec<UnknownVariable>);
+
+impl std::error::Error for UnknownVariables {}
+
+impl fmt::Display for UnknownVariables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(variables) = self;
+        f.write_str(&variables.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    }
+}
+
 /// Logs each of them once, as a warning.
 pub fn warn_unknown(command: &Command, source: &Source) {
     for variable in unknown_variables(command, source) {
@@ -64,7 +86,14 @@ fn is_service_link(name: &str, source: &Source) -> bool {
 fn nearest(name: &str, known: &BTreeSet<String>) -> Option<String> {
     // The shared prefix would make everything look alike.
     let own = |name: &str| name.trim_start_matches(PREFIX).to_owned();
-    let scored = known.iter().map(|candidate| (strsim::jaro_winkler(&own(name), &own(candidate)), candidate));
+    let known: Vec<_> = known.iter().map(|candidate| (own(candidate), candidate)).collect();
+    let nearest = resembling(&own(name), known.iter().map(|(own, _)| own.as_str()))?;
+    known.iter().find(|(own, _)| own == nearest).map(|(_, candidate)| (*candidate).clone())
+}
+
+/// The one that `name` resembles most, if it does.
+pub(super) fn resembling<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.into_iter().map(|candidate| (strsim::jaro_winkler(name, candidate), candidate));
     let (score, candidate) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (score >= 0.85).then(|| candidate.clone())
+    (score >= 0.85).then_some(candidate)
 }

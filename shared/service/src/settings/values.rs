@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::endpoint;
+
 const DURATIONS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
 const SIZES: [(&str, u64); 7] = [
     ("KiB", 1 << 10),
@@ -35,6 +37,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     if text.trim().is_empty() { Err(EXPECTED.to_owned()) } else { Ok(Duration::from_millis(total)) }
 }
 
+/// The same, and longer than nothing: what ends at once, or happens every zero seconds, is a mistake.
+///
+/// # Errors
+/// A message that says what is expected.
+pub fn some_duration(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|time| if time.is_zero() { Err("must not be zero".to_owned()) } else { Ok(time) })
+}
+
 /// `64KiB`, `1MiB`, `2GB`, `512B` or a bare number of bytes.
 ///
 /// # Errors
@@ -50,6 +60,32 @@ pub fn byte_size(text: &str) -> Result<usize, String> {
         .checked_mul(factor)
         .and_then(|bytes| usize::try_from(bytes).ok())
         .ok_or_else(|| "too large a size".to_owned())
+}
+
+/// The same, and more than nothing.
+///
+/// # Errors
+/// A message that says what is expected.
+pub fn some_bytes(text: &str) -> Result<usize, String> {
+    byte_size(text).and_then(|size| if size == 0 { Err("must not be zero".to_owned()) } else { Ok(size) })
+}
+
+/// A whole number from 1 on.
+///
+/// # Errors
+/// If it is none.
+pub fn some(text: &str) -> Result<usize, String> {
+    text.trim().parse().ok().filter(|count| *count > 0).ok_or_else(|| "expected a number from 1 on".to_owned())
+}
+
+/// `host[:port],host[:port]`, as it was written.
+///
+/// # Errors
+/// Which of them is none.
+pub fn hosts(text: &str) -> Result<String, String> {
+    let hosts: Vec<&str> = text.split(',').map(str::trim).collect();
+    // The port matters to nobody here.
+    endpoint::endpoints(&hosts.join(","), 1).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// An absolute path prefix, without the slash at its end.
@@ -146,6 +182,29 @@ mod tests {
         }
         for text in ["", "MiB", "-1", "1.5MiB", "1TiBs", "99999999999GiB"] {
             assert!(byte_size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_must_not_be_nothing() {
+        assert_eq!(some_duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!((some_bytes("1KiB"), some(" 7 ")), (Ok(1024), Ok(7)));
+        for zero in ["0", "0s"] {
+            assert_eq!(some_duration(zero), Err("must not be zero".to_owned()));
+        }
+        assert_eq!(some_bytes("0"), Err("must not be zero".to_owned()));
+        for text in ["0", "", "-1", "1.5", "many"] {
+            assert!(some(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn hosts_with_and_without_ports() {
+        for text in ["a:9092", "a", "a:1, b:2", "[::1]:9092,10.0.0.1:65535"] {
+            assert_eq!(hosts(text), Ok(text.to_owned()));
+        }
+        for text in ["", " ", "http://k:1", "a:99999", "a:0", "a,,b", "a b", "a:x", "0.0.0.0:9092"] {
+            assert!(hosts(text).is_err(), "{text}");
         }
     }
 

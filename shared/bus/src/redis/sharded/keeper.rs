@@ -27,7 +27,7 @@ use super::{
     slot::Slot,
     survey::{Outlook, Survey},
 };
-use crate::{Event, endpoint::Endpoint, redis::address::Address};
+use crate::{Event, endpoint::Endpoint, outage::Outage, redis::address::Address};
 
 /// Requests taken together.
 const BATCH: usize = 256;
@@ -65,6 +65,7 @@ pub(super) struct Keeper {
     standing: Standing,
     /// Why it is lost, until that is told.
     failure: Option<String>,
+    outage: Outage,
     /// Slots that were lost and are not settled again.
     broken: HashSet<Slot>,
     /// Before this, restored is not said again.
@@ -93,6 +94,7 @@ impl Keeper {
             heard,
             standing: Standing::Begun,
             failure: None,
+            outage: Outage::default(),
             broken,
             restored_from: Instant::now(),
         }
@@ -173,7 +175,7 @@ impl Keeper {
         self.map = map;
         if let Some(failure) = failure {
             // Links that are up go on: who asks and who listens are different connections.
-            if self.standing == Standing::Begun {
+            if self.standing != Standing::Restored {
                 self.lost(failure);
             }
         } else {
@@ -193,7 +195,7 @@ impl Keeper {
             placed.lose();
             if self.is_known && placed.holds_any() {
                 self.broken.insert(slot);
-                self.lost(format!("slot {slot} is served by no node of the cluster"));
+                self.moved(format!("slot {slot} is served by no node of the cluster"));
             } else {
                 self.broken.remove(&slot);
             }
@@ -210,7 +212,9 @@ impl Keeper {
             attached.next().parts.push((slot, placed.confirmations.sent()));
             if placed.lose() {
                 self.broken.insert(slot);
-                self.failure.get_or_insert(reason);
+                if self.standing != Standing::Lost {
+                    self.failure.get_or_insert(reason);
+                }
             }
         }
         let attached = self.links.to(owner);
@@ -246,7 +250,7 @@ impl Keeper {
                 let Some(placed) = self.slots.get_mut(&slot).filter(|placed| placed.at == Some(id)) else { return };
                 if placed.lose() {
                     self.broken.insert(slot);
-                    self.lost(format!("Redis at {endpoint}: it serves slot {slot} no longer"));
+                    self.moved(format!("Redis at {endpoint}: it serves slot {slot} no longer"));
                 }
                 self.survey.hurry();
             }
@@ -279,21 +283,28 @@ impl Keeper {
         self.failure.get_or_insert(reason);
     }
 
+    /// One slot of many: while a cluster is resharded the first one speaks for all.
+    fn moved(&mut self, reason: String) {
+        if self.standing != Standing::Lost {
+            self.lost(reason);
+        }
+    }
+
     /// Whether everything that is held is heard again, and nobody was told.
     fn is_restored(&self) -> bool {
         self.standing != Standing::Restored && self.is_known && self.broken.is_empty()
     }
 
-    /// An outage is told of once, whatever else is lost before it is over.
     async fn report(&mut self) -> Result<(), Closed> {
         if let Some(reason) = self.failure.take()
-            && self.standing != Standing::Lost
+            && self.outage.is_news(&reason, Instant::now())
         {
             self.standing = Standing::Lost;
             self.tell(Event::Lost { reason }).await?;
         }
         if self.is_restored() && Instant::now() >= self.restored_from {
             self.standing = Standing::Restored;
+            self.outage.is_over();
             self.restored_from = Instant::now() + RESTORED_APART;
             tracing::info!(channels = self.held.load(Ordering::Relaxed), "backplane subscribed");
             self.tell(Event::Restored).await?;

@@ -18,9 +18,10 @@ use tokio_util::task::AbortOnDropHandle;
 use super::map::{Map, View};
 use crate::{
     endpoint::Endpoint,
+    outage::REFUSED,
     redis::{
         address::Address,
-        node::{Connection, Node, NodeError},
+        node::{self, Connection, Node, NodeError},
     },
 };
 
@@ -91,8 +92,8 @@ impl Surveyor {
             tokio::select! {
                 biased;
                 () = hurry.notified() => {
-                    self.ask_all().await;
-                    sleep(BACKOFF.delay(rounds, getrandom::u32().unwrap_or(u32::MAX))).await;
+                    let backoff = if self.ask_all().await { REFUSED } else { BACKOFF };
+                    sleep(backoff.delay(rounds, getrandom::u32().unwrap_or(u32::MAX))).await;
                     rounds = rounds.saturating_add(1);
                 }
                 () = sleep(CALM_INTERVAL) => {
@@ -129,7 +130,9 @@ impl Surveyor {
     }
 
     /// What was known counts for nothing against what is said now: epochs of a cluster that was made anew are small.
-    async fn ask_all(&mut self) {
+    ///
+    /// Returns whether every node is there and lets nobody in.
+    async fn ask_all(&mut self) -> bool {
         let nodes = self.nodes();
         let mut asked: FuturesUnordered<_> = nodes
             .iter()
@@ -139,7 +142,7 @@ impl Surveyor {
                 async move { ask(&node, connection).await.map(|answer| (node.endpoint, answer)) }
             })
             .collect();
-        let (mut map, mut answered, mut causes) = (Map::default(), false, Vec::new());
+        let (mut map, mut answered, mut causes, mut refusals) = (Map::default(), false, Vec::new(), 0);
         let mut deadline = Instant::now() + ASK_TIMEOUT;
         while let Ok(Some(answer)) = timeout_at(deadline, asked.next()).await {
             match answer {
@@ -149,7 +152,10 @@ impl Surveyor {
                     answered = true;
                     deadline = deadline.min(Instant::now() + GRACE);
                 }
-                Err(error) => causes.push(error.to_string()),
+                Err(error) => {
+                    refusals += usize::from(node::is_refusal(&error.cause));
+                    causes.push(error.to_string());
+                }
             }
         }
         drop(asked);
@@ -163,6 +169,7 @@ impl Surveyor {
             }
             outlook.failure = (!answered).then(|| format!("no node of the cluster answers: {}", causes.join("; ")));
         });
+        refusals == nodes.len()
     }
 }
 

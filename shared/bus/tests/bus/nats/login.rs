@@ -79,3 +79,15 @@ async fn what_is_not_allowed_is_named() {
     listener.restored().await;
     waiting.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_server_that_lets_nobody_in_is_named_although_it_was_away_first() {
+    require!(Nats);
+    let server = Nats::reserved_with("authorization { token: 'right' }");
+    let mut listener = Listener::begin(&at(&server, "guessed@"));
+    let first = listener.lost().await;
+    assert!(!first.contains("Authorization"), "{first}");
+    server.start().await;
+    let then = listener.lost().await;
+    assert!(then.ends_with("Authorization Violation"), "{then}");
+}

@@ -1,12 +1,12 @@
-//! Where a server is. Mute as the addresses that it is part of: no error repeats a part of the text.
+//! Where a server is. No error repeats a part of the text, which may be part of an address with a password in it.
 
 use std::{fmt, net::Ipv6Addr};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Endpoint {
+pub struct Endpoint {
     /// A name or an IP address, an IPv6 one without its brackets.
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    pub host: String,
+    pub port: u16,
 }
 
 impl fmt::Display for Endpoint {
@@ -18,7 +18,7 @@ impl fmt::Display for Endpoint {
 
 /// What is wrong with an endpoint. Hosts are counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum EndpointError {
+pub enum EndpointError {
     #[error("host {0} is missing")]
     NoHost(usize),
     #[error("host {0} is neither a name nor an IP address (an IPv6 address stands in brackets)")]
@@ -30,12 +30,18 @@ pub(crate) enum EndpointError {
 }
 
 /// Reads `host[:port],host[:port],…`.
-pub(crate) fn endpoints(hosts: &str, default_port: u16) -> Result<Vec<Endpoint>, EndpointError> {
+///
+/// # Errors
+/// For the first that is none.
+pub fn endpoints(hosts: &str, default_port: u16) -> Result<Vec<Endpoint>, EndpointError> {
     hosts.split(',').zip(1..).map(|(host, number)| endpoint(host, number, default_port)).collect()
 }
 
 /// Reads `host[:port]`, the `number`th of an address, counted from 1.
-pub(crate) fn endpoint(text: &str, number: usize, default_port: u16) -> Result<Endpoint, EndpointError> {
+///
+/// # Errors
+/// If it is none.
+pub fn endpoint(text: &str, number: usize, default_port: u16) -> Result<Endpoint, EndpointError> {
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or(EndpointError::Host(number))?;
         let address: Ipv6Addr = host.parse().map_err(|_| EndpointError::Host(number))?;
