@@ -7,6 +7,7 @@ use signal_service::settings::values;
 use time::OffsetDateTime;
 
 use super::selection::{Place, Point, Selection};
+use crate::rejection::Rejection;
 
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum DeadLettersCommand {
@@ -70,8 +71,8 @@ pub struct RetryArguments {
 /// Which of all; what is said together must hold together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct Which {
-    /// Only those for this reason; several may be given.
-    #[arg(long, value_name = "REASON")]
+    /// Only those for this reason; several may be given. Another writer's are named in full, as the list shows them.
+    #[arg(long, value_name = "REASON", value_parser = reason)]
     pub reason: Vec<String>,
 
     /// Only those of records that are no older than this.
@@ -85,6 +86,15 @@ pub struct Which {
     /// Only up to here, and without it.
     #[arg(long, value_name = "POINT")]
     pub to: Option<Point>,
+}
+
+/// One of Signal's own, or the name of a class, which Connect writes for its: those have a dot in them.
+fn reason(text: &str) -> Result<String, String> {
+    if Rejection::LABELS.contains(&text) || text.contains('.') {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("expected one of {}", Rejection::LABELS.join(", ")))
+    }
 }
 
 impl ListArguments {

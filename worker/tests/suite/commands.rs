@@ -126,6 +126,7 @@ async fn what_is_missing_or_wrong_is_said() {
         (command(&cluster, &["retry", "--all", "--no-push"]), "not set: SIGNAL_DATABASE_URL"),
         (command(&cluster, &["retry"]), "--all"),
         (command(&cluster, &["retry", "--all", "--reason", "empty"]), "cannot be used with"),
+        (command(&cluster, &["list", "--reason", "unknown-type"]), "unknown_type"),
         (command(&cluster, &["list", "--from", "yesterday"]), "2026-11-23T08:00:00Z"),
         (command(&cluster, &["show", "7"]), "partition:offset"),
         (command(&cluster, &["list"]), "the topic SIGNAL_ACTIVITY_NOTIFICATION.DLQ does not exist"),
