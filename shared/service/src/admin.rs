@@ -1,25 +1,41 @@
 //! What operators and probes read, on an address of its own: `/metrics`, `/health/live`,
 //! `/health/ready`, `/health/serving`.
 
+use std::time::Duration;
+
 use axum::{Router, routing::get};
 use http::header::CONTENT_TYPE;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{health::Health, telemetry::Metrics};
+use crate::{
+    health::Health,
+    serve::{self, Limits},
+    telemetry::Metrics,
+};
 
 pub fn router(health: &Health, metrics: Metrics) -> Router {
     let text = move || async move { ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()) };
     health.router().route("/metrics", get(text))
 }
 
-/// Serves until `stop` is cancelled. It is best the last thing to stop: a drain should
+/// Few come here, and nothing is asked that takes time: whoever keeps a connection without asking anything is no reason
+/// for a probe to wait.
+const LIMITS: Limits = Limits {
+    connections: 64,
+    header_timeout: Duration::from_secs(5),
+    header_bytes: 16 * 1024,
+    lifetime: Duration::from_secs(60),
+    grace: Duration::from_secs(5),
+};
+
+/// Serves until `stop` is cancelled, and what was asked by then. It is best the last thing to stop: a drain should
 /// be visible while it lasts.
-///
-/// # Errors
-/// If accepting connections fails for good.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let connections = TaskTracker::new();
+    serve::serve_until(listener, router, LIMITS, stop, &connections).await;
+    connections.close();
+    connections.wait().await;
 }
 
 #[cfg(test)]
@@ -27,6 +43,10 @@ mod tests {
     use axum::body::Body;
     use http::{Request, StatusCode};
     use http_body_util::BodyExt;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
     use tower::ServiceExt;
 
     use super::*;
@@ -81,6 +101,26 @@ mod tests {
         assert_eq!(get(&router, "/health/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
         database.down("no answer");
         assert_eq!(get(&router, "/health/serving").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[tokio::test]
+    async fn who_asks_nothing_keeps_nobody_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(serve(listener, router(&Health::new(), telemetry::metrics()), stop.clone()));
+        let mut silent = Vec::new();
+        for _ in 0..LIMITS.connections {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        // All places are taken: it is answered once one of them has been silent for too long.
+        let mut probe = TcpStream::connect(address).await.unwrap();
+        probe.write_all(b"GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut answer = [0; 12];
+        probe.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+        stop.cancel();
+        serving.await.unwrap();
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use crate::shutdown::Shutdown;
@@ -48,7 +48,17 @@ impl Default for Limits {
 
 /// Accepts until the shutdown begins. Connections are tasks of it: each ends once it has answered what it was asked.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: Shutdown) {
-    let stop = shutdown.token();
+    serve_until(listener, router, limits, shutdown.token(), shutdown.tasks()).await;
+}
+
+/// The same until `stop`, its connections being `tasks`.
+pub(crate) async fn serve_until(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+    tasks: &TaskTracker,
+) {
     let room = Arc::new(Semaphore::new(limits.connections));
     let mut failing = false;
     loop {
@@ -59,7 +69,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
         match accepted {
             Ok((socket, place)) => {
                 failing = false;
-                shutdown.tasks().spawn(connection(socket, router.clone(), limits, stop.clone(), place));
+                tasks.spawn(connection(socket, router.clone(), limits, stop.clone(), place));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
