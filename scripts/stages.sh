@@ -31,21 +31,34 @@ features() {
 # A stage that hangs is ended, with everything that it started: coreutils' timeout gives it a process group.
 LIMIT=()
 if have timeout; then LIMIT=(timeout --kill-after=10 2400); fi
-CHILD=
-trap '[ -z "$CHILD" ] || kill "$CHILD" 2>/dev/null || true' EXIT
+RUNNING=()     # "pid|second of its beginning|name"
+trap 'for entry in ${RUNNING[@]+"${RUNNING[@]}"}; do kill "${entry%%|*}" 2>/dev/null || true; done' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # stage NAME COMMAND...: runs it, remembers how it went, and returns its status.
 stage() {
-  local name=$1 log=$LOGS/${1// /-}.log began=$SECONDS status=0
+  begin "$@"
+  finish "$1"
+}
+
+# begin NAME COMMAND...: the same without waiting, for what mostly waits itself; its end is looked at by `finish NAME`.
+begin() {
+  local name=$1
   shift
   [ -n "$LIVE" ] || printf '  %-22s …\n' "$name"
-  ${LIMIT[@]+"${LIMIT[@]}"} "$@" >"$log" 2>&1 </dev/null &
-  CHILD=$!
-  follow "$name" "$log" "$began" "$CHILD"
-  wait "$CHILD" || status=$?
-  CHILD=
+  ${LIMIT[@]+"${LIMIT[@]}"} "$@" >"$LOGS/${name// /-}.log" 2>&1 </dev/null &
+  RUNNING+=("$!|$SECONDS|$name")
+}
+
+finish() {
+  local name=$1 log=$LOGS/${1// /-}.log status=0 entry pid='' began='' others=()
+  for entry in "${RUNNING[@]}"; do
+    case $entry in *"|$name") IFS='|' read -r pid began _ <<<"$entry" ;; *) others+=("$entry") ;; esac
+  done
+  follow "$name" "$log" "$began" "$pid"
+  wait "$pid" || status=$?
+  RUNNING=(${others[@]+"${others[@]}"})
   [ "$status" != 124 ] || printf 'The stage took longer than %s s and was ended.\n' "${LIMIT[2]}" >>"$log"
   local took=$((SECONDS - began))
   [ -z "$LIVE" ] || printf '\r\e[K'
