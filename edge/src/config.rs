@@ -216,7 +216,11 @@ impl StreamSettings {
             |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         // The root is refused as it is read.
         let rest = path == base_path || REST_PATHS.iter().any(|route| below(&format!("{base_path}{route}")));
-        let taken = if rest { Some("the REST API") } else { others.iter().copied().find(|other| below(other)) };
+        let taken = if rest {
+            Some("the REST API below SIGNAL_BASE_PATH")
+        } else {
+            others.iter().copied().find(|other| below(other))
+        };
         taken.map_or(Ok(()), |taken| Err(TakenPath { path: path.to_owned(), taken: taken.to_owned() }))
     }
 

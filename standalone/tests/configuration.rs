@@ -72,6 +72,12 @@ fn settings_that_cannot_be_used_fail_the_check() {
         ("SIGNAL_STREAM_PATH", "/demo/stream", "SIGNAL_STREAM_PATH is /demo/stream, "),
         ("SIGNAL_STREAM_PATH", "/v1/api/signal", "SIGNAL_BASE_PATH"),
         ("SIGNAL_HTTP_ADDR", "0.0.0.0:1", "--allow-remote"),
+        ("SIGNAL_ADMIN_ADDR", "127.0.0.1:31090", "SIGNAL_ADMIN_ADDR is 127.0.0.1:31090"),
+        ("SIGNAL_DATABASE_URL", "postgres://u:hunter2@db/x?sslmod=require", "did you mean sslmode?"),
+        ("SIGNAL_KAFKA_BROKERS", "http://kafka:9092", "host 1"),
+        ("SIGNAL_MAX_CONNECTIONS", "0", "SIGNAL_MAX_CONNECTIONS"),
+        ("SIGNAL_AUTHENTICATION_TIMEOUT", "0s", "must not be zero"),
+        ("SIGNAL_JOINABLE_ROOMS", "orders/*/open", "at the end alone"),
         ("SIGNAL_REDIS_URI", "x", "SIGNAL_REDIS_URL"),
         ("SIGNAL_NATS_URI", "x", "SIGNAL_NATS_URL"),
     ] {

@@ -81,6 +81,8 @@ impl Sentinels {
                 Err(cause) => causes.push(cause),
             }
         }
+        // In the order of who answers first each try would have a reason of its own.
+        causes.sort();
         Err(NoMaster { master: self.master.clone(), causes })
     }
 

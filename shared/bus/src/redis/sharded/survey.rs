@@ -159,6 +159,8 @@ impl Surveyor {
             }
         }
         drop(asked);
+        // In the order of who answers first each round would have a reason of its own.
+        causes.sort();
         self.connections.retain(|endpoint, _| nodes.contains(endpoint));
         if !answered && causes.is_empty() {
             causes.push(format!("no answer within {ASK_TIMEOUT:?}"));
