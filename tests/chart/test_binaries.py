@@ -1,11 +1,14 @@
 """The binaries take what the chart gives them: variables, arguments, probes, and every path that leads to them."""
 
+import json
 import re
+import subprocess
 import tempfile
 import unittest
 
 import binaries
 import chart
+import jsonschema
 
 
 def workload(name):
@@ -83,6 +86,27 @@ class Variables(unittest.TestCase):
             self.assertLessEqual(values.items(), given.items())
             status, said = binaries.run(container, container["args"], given)
             self.assertEqual(0, status, said)
+
+
+    def test_of_a_quantity_the_schema_takes_what_its_binary_takes(self):
+        schema = json.loads((chart.CHART / "values.schema.json").read_text())["$defs"]
+        numbers = (0, 1, 2, 1023, 1024, 100_000, 100_001, 2**32 - 1, 2**32)
+        tried = {"integer": numbers, "number": numbers, "size": ("0", "0KiB", "1"), "duration": ("0", "0s", "0m0ms", "10m")}
+        refused = set()
+        for component in ("edge", "worker"):
+            for name, variable in binaries.variables(component).items():
+                if variable["secret"]:
+                    continue
+                said = jsonschema.Draft202012Validator(schema[f"{component}Config"]["properties"][name])
+                for value in tried.get(variable["kind"], ()):
+                    done = subprocess.run(
+                        [binaries.BINARIES / f"signal-{component}", "check-config"], capture_output=True, text=True, env={name: str(value)}
+                    )
+                    takes = f"{name}: invalid value" not in done.stdout + done.stderr
+                    self.assertEqual(takes, said.is_valid(value), f"{name}={value}")
+                    if not takes:
+                        refused.add(name)
+        self.assertLessEqual({"SIGNAL_BATCH_SIZE", "SIGNAL_HEARTBEAT_INTERVAL", "OTEL_TRACES_SAMPLER_ARG"}, refused)
 
 
 class Commands(unittest.TestCase):

@@ -38,6 +38,14 @@ REFUSED = [
     ("config.SIGNAL_JWKS_URL=issuer.example", ["/config/SIGNAL_JWKS_URL", "issuer.example"]),
     ("config.SIGNAL_BASE_PATH=v1", ["/config/SIGNAL_BASE_PATH", "v1"]),
     ("config.OTEL_TRACES_SAMPLER_ARG=half", ["/config/OTEL_TRACES_SAMPLER_ARG", "half"]),
+    # Beyond the bounds that the binaries have.
+    ("worker.config.SIGNAL_BATCH_SIZE=0", ["/worker/config/SIGNAL_BATCH_SIZE", "got 0, want 1"]),
+    ("worker.config.SIGNAL_BATCH_SIZE=100001", ["/worker/config/SIGNAL_BATCH_SIZE", "want 100,000"]),
+    ("worker.config.SIGNAL_SNOWFLAKE_WORKER_ID=1024", ["/worker/config/SIGNAL_SNOWFLAKE_WORKER_ID", "want 1,023"]),
+    ("edge.config.SIGNAL_MAX_HANDSHAKES=0", ["/edge/config/SIGNAL_MAX_HANDSHAKES", "got 0, want 1"]),
+    ("edge.config.SIGNAL_HEARTBEAT_INTERVAL=0m0s", ["/edge/config/SIGNAL_HEARTBEAT_INTERVAL", "0m0s"]),
+    ("config.OTEL_TRACES_SAMPLER_ARG=2", ["/config/OTEL_TRACES_SAMPLER_ARG", "got 2, want 1"]),
+    ("config.OTEL_TRACES_SAMPLER_ARG=-1", ["/config/OTEL_TRACES_SAMPLER_ARG", "want 0"]),
     # A wrong type, or one of the words that there are not.
     ("edge.replicas=two", ["/edge/replicas", "want integer"]),
     ("edge.autoscaling.enabled=yes", ["/edge/autoscaling/enabled", "want boolean"]),
@@ -46,7 +54,20 @@ REFUSED = [
     ("image.pullPolicy=Sometimes", ["/image/pullPolicy", "IfNotPresent"]),
     ("edge.image.digest=latest", ["/edge/image/digest", "latest"]),
     ("config=debug", ["/config", "want object"]),
-    ("labels.app\\.kubernetes\\.io/name=x", ["app.kubernetes.io/name"]),
+    ("labels.app\\.kubernetes\\.io/name=x", ["'/labels/app.kubernetes.io~1name'", "selectors go by it"]),
+    ("edge.podLabels.app\\.kubernetes\\.io/name=x", ["'/edge/podLabels/app.kubernetes.io~1name'", "selectors go by it"]),
+    # A name that there can't be.
+    ("nameOverride=My_Shop", ["/nameOverride", "My_Shop"]),
+    ("nameOverride=shop-", ["/nameOverride", "shop-"]),
+    ("fullnameOverride=shop.live", ["/fullnameOverride", "shop.live"]),
+    ("fullnameOverride=1shop", ["/fullnameOverride", "1shop"]),
+    (f"fullnameOverride={'a' * 41}", ["/fullnameOverride", "want 40"]),
+    ("gateway.httpRoute.hostnames[0]=https://signal.example", ["/gateway/httpRoute/hostnames/0", "https://signal.example"]),
+    ("gateway.ingress.hosts[0]=Signal.example", ["/gateway/ingress/hosts/0", "Signal.example"]),
+    ("gateway.ingress.hosts[0]=signal.example:443", ["/gateway/ingress/hosts/0", "signal.example:443"]),
+    ("gateway.ingress.hosts[0]=a.*.example", ["/gateway/ingress/hosts/0", "a.*.example"]),
+    ("gateway.ingress.hosts[0]=10.0.0.1", ["/gateway/ingress/hosts/0", "10.0.0.1"]),
+    ("gateway.ingress.tls[0].hosts[0]=signal_example", ["/gateway/ingress/tls/0/hosts/0", "signal_example"]),
     # A secret in plain, anywhere. Its value is not said again.
     ("config.SIGNAL_REDIS_URL=redis://:hunter2@cache", ["/config/SIGNAL_REDIS_URL", "a secret"]),
     ("edge.config.SIGNAL_IDENTITY_KEY=hunter2", ["/edge/config/SIGNAL_IDENTITY_KEY", "edge.secrets"]),
@@ -102,6 +123,15 @@ ACCEPTED = [
     "edge.secrets.SIGNAL_DATABASE_URL=null,edge.config.SIGNAL_LOG=null,edge.config.SIGNAL_LOG_FORMAT=null",
     "global.imageRegistry=registry.example",
     "edge.rollout.maxSurge=100%",
+    "worker.config.SIGNAL_BATCH_SIZE=1,worker.config.SIGNAL_SNOWFLAKE_WORKER_ID=1023",
+    "worker.config.SIGNAL_BATCH_SIZE=100000,worker.config.SIGNAL_SNOWFLAKE_WORKER_ID=0",
+    "edge.config.SIGNAL_HEARTBEAT_INTERVAL=0m1ms,edge.config.SIGNAL_MAX_HANDSHAKES=1",
+    "config.OTEL_TRACES_SAMPLER_ARG=0",
+    "config.OTEL_TRACES_SAMPLER_ARG=1",
+    "nameOverride=1-shop",
+    f"fullnameOverride={'a' * 40}",
+    "gateway.ingress.enabled=true,gateway.ingress.hosts[0]=*.shop.example,gateway.ingress.hosts[1]=localhost",
+    "labels.app\\.kubernetes=x",
 ]
 
 
