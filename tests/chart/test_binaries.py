@@ -146,6 +146,24 @@ class Commands(unittest.TestCase):
                 self.assertEqual(2, status, said)
 
 
+    def test_of_a_replays_points_the_chart_takes_what_the_worker_takes(self):
+        points = {
+            *("beginning", "end", "now", "2026-11-23T08:00:00Z", "2026-11-23T15:00:00.5+07:00", "2026-11-23", "2028-02-29"),
+            *("90m", "7d", "1d12h30m", "500ms", "0", "0:1200", "0:1200,11:0", "0:1200, 11:0"),
+            *("yesterday", "-2h", "d", "2d7x", "2026-11-31", "2026-13-01", "2027-02-29T08:00:00Z", "1795420800"),
+            *("2026-11-23T08:00:00", "2026-11-23T24:00:00Z", "2026-11-23T08:60:00Z", "0:", "0:1,", "0:1,x:2", "0:-1", "0:+1", "End"),
+        }
+        [container] = job("replay", "replay")["containers"]
+        given = binaries.environment(container)
+        del given["SIGNAL_KAFKA_BROKERS"]
+        for point in sorted(points):
+            with self.subTest(point):
+                status, said = binaries.run(container, ["replay", f"--from={point}"], given)
+                self.assertIn(status, (1, 2), said)
+                taken, _ = chart.template("replay", f"--set-json=replay.from={json.dumps(point)}")
+                self.assertEqual(status == 1, taken == 0, said)
+
+
 class Paths(unittest.TestCase):
     """Probes, and what the gateway leads where, asked of running processes."""
 

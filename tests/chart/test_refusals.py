@@ -91,6 +91,29 @@ REFUSED = [
     ("migrate.checkOnly=true,migrate.withCoreSchema=true", ["migrate.checkOnly", "migrate.withCoreSchema"]),
     ("replay.enabled=true,replay.from=now,replay.list=true", ["replay.list", "replay.dryRun"]),
     ("replay.enabled=true,replay.from=now,replay.dryRun=true,replay.checkpointClaim=c", ["replay.checkpointClaim", "replay.dryRun"]),
+    ("migrate.enabled=false,migrate.checkOnly=true", ["migrate.checkOnly", "migrate.enabled"]),
+    ("migrate.enabled=false,migrate.withCoreSchema=true", ["migrate.withCoreSchema", "migrate.enabled"]),
+    ("edge.resources.requests.memory=3Gi", ["edge.resources.requests.memory (3Gi)", "edge.resources.limits.memory (2Gi)"]),
+    ("worker.resources.limits.memory=127.9Mi", ["worker.resources.requests.memory (128Mi)", "worker.resources.limits.memory (127.9Mi)"]),
+    ("edge.resources.limits.cpu=499m", ["edge.resources.requests.cpu (500m)", "edge.resources.limits.cpu (499m)"]),
+    ("worker.resources.requests.cpu=2,worker.resources.limits.cpu=1", ["worker.resources.requests.cpu (2)", "worker.resources.limits.cpu (1)"]),
+    ("migrate.resources.requests.memory=1G", ["migrate.resources.requests.memory (1G)", "migrate.resources.limits.memory (256Mi)"]),
+    ("replay.resources.limits.memory=1000000", ["replay.resources.requests.memory (128Mi)", "replay.resources.limits.memory (1000000)"]),
+    (
+        "secrets.SIGNAL_APPLICATION_SECRET_PREVIOUS.name=a,secrets.SIGNAL_APPLICATION_SECRET_PREVIOUS.key=b",
+        ["secrets.SIGNAL_APPLICATION_SECRET_PREVIOUS", "secrets.SIGNAL_APPLICATION_SECRET is not"],
+    ),
+    (
+        "worker.secrets.SIGNAL_APPLICATION_SECRET_PREVIOUS.name=a,worker.secrets.SIGNAL_APPLICATION_SECRET_PREVIOUS.key=b,"
+        "edge.secrets.SIGNAL_APPLICATION_SECRET.name=a,edge.secrets.SIGNAL_APPLICATION_SECRET.key=b",
+        ["secrets.SIGNAL_APPLICATION_SECRET_PREVIOUS is set for the worker"],
+    ),
+    # Where a replay can't begin or end, said whether it is on or not.
+    ("replay.from=yesterday", ["replay.from", "yesterday", "2026-11-23T08:00:00Z"]),
+    ("replay.enabled=true,replay.from=2026-11-23T08:00:00", ["replay.from", "needs its zone"]),
+    ("replay.enabled=true,replay.from=2026-11-31", ["replay.from", "no such day"]),
+    ("replay.enabled=true,replay.from=2h,replay.to=tomorrow", ["replay.to", "tomorrow"]),
+    ("replay.enabled=true,replay.from=2h,replay.to=", ["replay.to"]),
     # What has to be named, and is not.
     ("config.SIGNAL_JWKS_URL=", ["config.SIGNAL_JWKS_URL"]),
     ("secrets.SIGNAL_REDIS_URL=null", ["secrets.SIGNAL_REDIS_URL or secrets.SIGNAL_NATS_URL"]),
@@ -104,6 +127,8 @@ REFUSED = [
     ("edge.rollout.maxSurge=0", ["edge.rollout.maxSurge is 0"]),
     ("worker.rollout.maxSurge=0%", ["worker.rollout.maxSurge is 0%"]),
     ("edge.autoscaling.enabled=true,edge.resources.requests.cpu=null", ["edge.autoscaling.cpu", "edge.resources.requests.cpu"]),
+    ("edge.podDisruptionBudget.maxUnavailable=0", ["edge.podDisruptionBudget.maxUnavailable is 0", "drained"]),
+    ("worker.podDisruptionBudget.maxUnavailable=0%", ["worker.podDisruptionBudget.maxUnavailable is 0%", "drained"]),
     (
         "networkPolicy.enabled=true,networkPolicy.gateway[0].podSelector.matchLabels.a=b,secrets.SIGNAL_REDIS_URL=null,"
         "secrets.SIGNAL_NATS_URL.name=a,secrets.SIGNAL_NATS_URL.key=b",
@@ -128,9 +153,15 @@ ACCEPTED = [
     "edge.config.SIGNAL_HEARTBEAT_INTERVAL=0m1ms,edge.config.SIGNAL_MAX_HANDSHAKES=1",
     "config.OTEL_TRACES_SAMPLER_ARG=0",
     "config.OTEL_TRACES_SAMPLER_ARG=1",
+    "edge.resources.requests.memory=2048Mi,edge.resources.limits.cpu=0.5",
+    "edge.resources.limits=null",
+    "edge.resources.limits.memory=null",
+    "edge.podDisruptionBudget.maxUnavailable=1%",
+    "edge.podDisruptionBudget.enabled=false,edge.podDisruptionBudget.maxUnavailable=0",
     "nameOverride=1-shop",
     f"fullnameOverride={'a' * 40}",
     "gateway.ingress.enabled=true,gateway.ingress.hosts[0]=*.shop.example,gateway.ingress.hosts[1]=localhost",
+    "migrate.enabled=false",
     "labels.app\\.kubernetes=x",
 ]
 
@@ -150,6 +181,15 @@ class Refusals(unittest.TestCase):
             with self.subTest(values):
                 status, message = chart.template("minimal", f"--set={values}")
                 self.assertEqual(0, status, message)
+
+    def test_a_release_whose_name_no_service_can_have_is_told_to_take_another(self):
+        for release in ("1shop", "shop.live"):
+            arguments = ("template", release, chart.CHART, f"--kube-version={chart.NEWEST}", f"--values={chart.scenario('minimal')}")
+            status, message = chart.helm(*arguments)
+            self.assertNotEqual(0, status, "it was taken")
+            self.assertIn(f"{release}-signal", message)
+            self.assertIn("fullnameOverride", message)
+            self.assertEqual(0, chart.helm(*arguments, "--set=fullnameOverride=live")[0])
 
     def test_every_map_is_closed_unless_a_user_fills_it(self):
         schema = json.loads((chart.CHART / "values.schema.json").read_text())
