@@ -2,6 +2,8 @@
 
 - from the binaries' own reference (`signal config-reference --json`): the variables in `values.schema.json`, each with
   its kind, and `files/defaults.json`, which templates read;
+- from the binary itself, which is asked what it takes (`signal check-config`): the bounds of numbers, and whether a duration
+  or a size may be 0;
 - from the workspace: the version and appVersion in `Chart.yaml`;
 - from the comments of `values.yaml`: the descriptions in the schema, and the table of values in `README.md`.
 
@@ -15,6 +17,7 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import yaml
@@ -35,6 +38,15 @@ KINDS = {
     "path": {"type": "string", "pattern": "^/[^ ]*$"},
     "text": {"type": "string"},
 }
+# The same where 0 is refused.
+ABOVE_ZERO = {
+    "duration": {"pattern": f"^([0-9]+{UNITS})*[0-9]*[1-9][0-9]*{UNITS}([0-9]+{UNITS})*$"},
+    "size": {"minimum": 1, "pattern": "^[0-9]*[1-9][0-9]*( ?([KMGkmg][Ii]?)?[Bb])?$"},
+    "integer": {"pattern": "^0*[1-9][0-9]*$"},
+    "number": {},
+}
+# Beyond it not every reader of JSON tells a number from the next.
+GREATEST = 2**53 - 1
 
 
 def variable_schema(variable):
@@ -42,7 +54,9 @@ def variable_schema(variable):
     if variable["kind"] == "choice":
         shape = {"enum": [*variable["values"], None]}
     else:
-        shape = KINDS[variable["kind"]]
+        shape = {**KINDS[variable["kind"]], **variable.get("bounds", {})}
+        if variable.get("above_zero"):
+            shape.update(ABOVE_ZERO[variable["kind"]])
         types = shape["type"] if isinstance(shape["type"], list) else [shape["type"]]
         shape = {**shape, "type": [*types, "null"]}
     default = {"default": variable["default"]} if "default" in variable else {}
@@ -198,8 +212,45 @@ def stale(reference):
 
 
 def read_reference(binary):
+    """What the binary says of its variables, and what it takes of those that are a quantity."""
     output = subprocess.run([binary, "config-reference", "--json"], check=True, capture_output=True, text=True, env={})
-    return json.loads(output.stdout)
+    reference = json.loads(output.stdout)
+    every = [variable for workload in ("edge", "worker") for variable in reference[workload]]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda variable: find_bounds(binary, variable), every))
+    return reference
+
+
+def find_bounds(binary, variable):
+    if variable["kind"] not in ABOVE_ZERO or variable["secret"]:
+        return
+    name = variable["name"]
+
+    def takes(value):
+        done = subprocess.run([binary, "check-config"], capture_output=True, text=True, env={name: str(value)})
+        return f"{name}: invalid value" not in done.stdout + done.stderr
+
+    variable["above_zero"] = not takes(0)
+    if variable["kind"] in ("integer", "number"):
+        variable["bounds"] = bounds(takes, int(float(variable.get("default", 1))))
+
+
+def bounds(takes, taken):
+    """The least number and the greatest, if there is one; `taken` is between them."""
+    found = {"minimum": 0 if takes(0) else last(takes, taken, 0)}
+    if takes(GREATEST):
+        return found
+    while takes(2 * taken + 1):
+        taken = 2 * taken + 1
+    return {**found, "maximum": last(takes, taken, 2 * taken + 1)}
+
+
+def last(takes, taken, refused):
+    """Of the numbers from one that is taken to one that is refused the last that is taken."""
+    while abs(taken - refused) > 1:
+        middle = (taken + refused) // 2
+        taken, refused = (middle, refused) if takes(middle) else (taken, middle)
+    return taken
 
 
 def main():

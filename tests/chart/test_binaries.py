@@ -1,11 +1,14 @@
 """The binaries take what the chart gives them: variables, arguments, probes, and every path that leads to them."""
 
+import json
 import re
+import subprocess
 import tempfile
 import unittest
 
 import binaries
 import chart
+import jsonschema
 
 
 def workload(name):
@@ -85,6 +88,27 @@ class Variables(unittest.TestCase):
             self.assertEqual(0, status, said)
 
 
+    def test_of_a_quantity_the_schema_takes_what_its_binary_takes(self):
+        schema = json.loads((chart.CHART / "values.schema.json").read_text())["$defs"]
+        numbers = (0, 1, 2, 1023, 1024, 100_000, 100_001, 2**32 - 1, 2**32)
+        tried = {"integer": numbers, "number": numbers, "size": ("0", "0KiB", "1"), "duration": ("0", "0s", "0m0ms", "10m")}
+        refused = set()
+        for component in ("edge", "worker"):
+            for name, variable in binaries.variables(component).items():
+                if variable["secret"]:
+                    continue
+                said = jsonschema.Draft202012Validator(schema[f"{component}Config"]["properties"][name])
+                for value in tried.get(variable["kind"], ()):
+                    done = subprocess.run(
+                        [binaries.BINARIES / f"signal-{component}", "check-config"], capture_output=True, text=True, env={name: str(value)}
+                    )
+                    takes = f"{name}: invalid value" not in done.stdout + done.stderr
+                    self.assertEqual(takes, said.is_valid(value), f"{name}={value}")
+                    if not takes:
+                        refused.add(name)
+        self.assertLessEqual({"SIGNAL_BATCH_SIZE", "SIGNAL_HEARTBEAT_INTERVAL", "OTEL_TRACES_SAMPLER_ARG"}, refused)
+
+
 class Commands(unittest.TestCase):
     def test_each_container_starts_a_binary_that_the_image_has(self):
         for name in chart.SCENARIOS:
@@ -120,6 +144,24 @@ class Commands(unittest.TestCase):
                 self.assertIn("not set: SIGNAL_KAFKA_BROKERS", said)
                 status, said = binaries.run(container, [*container["args"], "--typo"], given)
                 self.assertEqual(2, status, said)
+
+
+    def test_of_a_replays_points_the_chart_takes_what_the_worker_takes(self):
+        points = {
+            *("beginning", "end", "now", "2026-11-23T08:00:00Z", "2026-11-23T15:00:00.5+07:00", "2026-11-23", "2028-02-29"),
+            *("90m", "7d", "1d12h30m", "500ms", "0", "0:1200", "0:1200,11:0", "0:1200, 11:0"),
+            *("yesterday", "-2h", "d", "2d7x", "2026-11-31", "2026-13-01", "2027-02-29T08:00:00Z", "1795420800"),
+            *("2026-11-23T08:00:00", "2026-11-23T24:00:00Z", "2026-11-23T08:60:00Z", "0:", "0:1,", "0:1,x:2", "0:-1", "0:+1", "End"),
+        }
+        [container] = job("replay", "replay")["containers"]
+        given = binaries.environment(container)
+        del given["SIGNAL_KAFKA_BROKERS"]
+        for point in sorted(points):
+            with self.subTest(point):
+                status, said = binaries.run(container, ["replay", f"--from={point}"], given)
+                self.assertIn(status, (1, 2), said)
+                taken, _ = chart.template("replay", f"--set-json=replay.from={json.dumps(point)}")
+                self.assertEqual(status == 1, taken == 0, said)
 
 
 class Paths(unittest.TestCase):

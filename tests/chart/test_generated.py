@@ -2,6 +2,7 @@
 
 import sys
 import unittest
+from functools import cache
 
 import binaries
 import chart
@@ -10,14 +11,27 @@ sys.path.insert(0, str(chart.ROOT / "charts"))
 import generate  # noqa: E402
 
 
+@cache
+def reference():
+    return generate.read_reference(binaries.BINARIES / "signal")
+
+
 class Generated(unittest.TestCase):
     def test_schema_defaults_readme_and_version_are_current(self):
-        self.assertEqual([], generate.stale(binaries.reference()), "target/chart/bin/python charts/generate.py target/debug/signal")
+        self.assertEqual([], generate.stale(reference()), "target/chart/bin/python charts/generate.py target/debug/signal")
 
     def test_a_new_variable_would_be_noticed(self):
-        more = {**binaries.reference()}
+        more = {**reference()}
         more["edge"] = [*more["edge"], {"name": "SIGNAL_NEW", "kind": "text", "secret": False, "meaning": "New"}]
         self.assertEqual(["values.schema.json", "files/defaults.json"], generate.stale(more))
+
+    def test_bounds_are_found_wherever_they_are(self):
+        for least, greatest in ((0, 0), (0, 1), (1, 1), (1, 7), (3, 1023), (1, 100_000), (0, 2**32 - 1), (0, 2**32), (5, None)):
+            most = generate.GREATEST if greatest is None else greatest
+            for taken in (least, (least + min(most, 12_345)) // 2, min(most, 12_345)):
+                with self.subTest(least=least, greatest=greatest, taken=taken):
+                    found = generate.bounds(lambda value: least <= value <= most, taken)
+                    self.assertEqual((least, greatest), (found["minimum"], found.get("maximum")))
 
     def test_the_version_is_the_workspaces(self):
         version = generate.workspace_version()

@@ -38,6 +38,16 @@ REFUSED = [
     ("config.SIGNAL_JWKS_URL=issuer.example", ["/config/SIGNAL_JWKS_URL", "issuer.example"]),
     ("config.SIGNAL_BASE_PATH=v1", ["/config/SIGNAL_BASE_PATH", "v1"]),
     ("config.OTEL_TRACES_SAMPLER_ARG=half", ["/config/OTEL_TRACES_SAMPLER_ARG", "half"]),
+    # Beyond the bounds that the binaries have.
+    ("worker.config.SIGNAL_BATCH_SIZE=0", ["/worker/config/SIGNAL_BATCH_SIZE", "got 0, want 1"]),
+    ("worker.config.SIGNAL_BATCH_SIZE=100001", ["/worker/config/SIGNAL_BATCH_SIZE", "want 100,000"]),
+    ("worker.config.SIGNAL_SNOWFLAKE_WORKER_ID=1024", ["/worker/config/SIGNAL_SNOWFLAKE_WORKER_ID", "want 1,023"]),
+    ("edge.config.SIGNAL_MAX_HANDSHAKES=0", ["/edge/config/SIGNAL_MAX_HANDSHAKES", "got 0, want 1"]),
+    ("edge.config.SIGNAL_MAX_CONNECTIONS=0", ["/edge/config/SIGNAL_MAX_CONNECTIONS", "got 0, want 1"]),
+    ("edge.config.SIGNAL_AUTHENTICATION_TIMEOUT=0s", ["/edge/config/SIGNAL_AUTHENTICATION_TIMEOUT", "0s"]),
+    ("edge.config.SIGNAL_HEARTBEAT_INTERVAL=0m0s", ["/edge/config/SIGNAL_HEARTBEAT_INTERVAL", "0m0s"]),
+    ("config.OTEL_TRACES_SAMPLER_ARG=2", ["/config/OTEL_TRACES_SAMPLER_ARG", "got 2, want 1"]),
+    ("config.OTEL_TRACES_SAMPLER_ARG=-1", ["/config/OTEL_TRACES_SAMPLER_ARG", "want 0"]),
     # A wrong type, or one of the words that there are not.
     ("edge.replicas=two", ["/edge/replicas", "want integer"]),
     ("edge.autoscaling.enabled=yes", ["/edge/autoscaling/enabled", "want boolean"]),
@@ -46,7 +56,20 @@ REFUSED = [
     ("image.pullPolicy=Sometimes", ["/image/pullPolicy", "IfNotPresent"]),
     ("edge.image.digest=latest", ["/edge/image/digest", "latest"]),
     ("config=debug", ["/config", "want object"]),
-    ("labels.app\\.kubernetes\\.io/name=x", ["app.kubernetes.io/name"]),
+    ("labels.app\\.kubernetes\\.io/name=x", ["'/labels/app.kubernetes.io~1name'", "selectors go by it"]),
+    ("edge.podLabels.app\\.kubernetes\\.io/name=x", ["'/edge/podLabels/app.kubernetes.io~1name'", "selectors go by it"]),
+    # A name that there can't be.
+    ("nameOverride=My_Shop", ["/nameOverride", "My_Shop"]),
+    ("nameOverride=shop-", ["/nameOverride", "shop-"]),
+    ("fullnameOverride=shop.live", ["/fullnameOverride", "shop.live"]),
+    ("fullnameOverride=1shop", ["/fullnameOverride", "1shop"]),
+    (f"fullnameOverride={'a' * 41}", ["/fullnameOverride", "want 40"]),
+    ("gateway.httpRoute.hostnames[0]=https://signal.example", ["/gateway/httpRoute/hostnames/0", "https://signal.example"]),
+    ("gateway.ingress.hosts[0]=Signal.example", ["/gateway/ingress/hosts/0", "Signal.example"]),
+    ("gateway.ingress.hosts[0]=signal.example:443", ["/gateway/ingress/hosts/0", "signal.example:443"]),
+    ("gateway.ingress.hosts[0]=a.*.example", ["/gateway/ingress/hosts/0", "a.*.example"]),
+    ("gateway.ingress.hosts[0]=10.0.0.1", ["/gateway/ingress/hosts/0", "10.0.0.1"]),
+    ("gateway.ingress.tls[0].hosts[0]=signal_example", ["/gateway/ingress/tls/0/hosts/0", "signal_example"]),
     # A secret in plain, anywhere. Its value is not said again.
     ("config.SIGNAL_REDIS_URL=redis://:hunter2@cache", ["/config/SIGNAL_REDIS_URL", "a secret"]),
     ("edge.config.SIGNAL_IDENTITY_KEY=hunter2", ["/edge/config/SIGNAL_IDENTITY_KEY", "edge.secrets"]),
@@ -70,6 +93,32 @@ REFUSED = [
     ("migrate.checkOnly=true,migrate.withCoreSchema=true", ["migrate.checkOnly", "migrate.withCoreSchema"]),
     ("replay.enabled=true,replay.from=now,replay.list=true", ["replay.list", "replay.dryRun"]),
     ("replay.enabled=true,replay.from=now,replay.dryRun=true,replay.checkpointClaim=c", ["replay.checkpointClaim", "replay.dryRun"]),
+    ("migrate.enabled=false,migrate.checkOnly=true", ["migrate.checkOnly", "migrate.enabled"]),
+    ("migrate.enabled=false,migrate.withCoreSchema=true", ["migrate.withCoreSchema", "migrate.enabled"]),
+    ("edge.resources.requests.memory=3Gi", ["edge.resources.requests.memory (3Gi)", "edge.resources.limits.memory (2Gi)"]),
+    ("worker.resources.limits.memory=127.9Mi", ["worker.resources.requests.memory (128Mi)", "worker.resources.limits.memory (127.9Mi)"]),
+    ("worker.resources.limits.memory=134217727", ["worker.resources.requests.memory (128Mi)", "worker.resources.limits.memory (134217727)"]),
+    ("edge.resources.requests.memory=2Gi,edge.resources.limits.memory=2.147G", ["(2Gi)", "(2.147G)"]),
+    ("edge.resources.requests.memory=1025Ki,edge.resources.limits.memory=1Mi", ["(1025Ki)", "(1Mi)"]),
+    ("edge.resources.limits.cpu=499m", ["edge.resources.requests.cpu (500m)", "edge.resources.limits.cpu (499m)"]),
+    ("worker.resources.requests.cpu=2,worker.resources.limits.cpu=1", ["worker.resources.requests.cpu (2)", "worker.resources.limits.cpu (1)"]),
+    ("migrate.resources.requests.memory=1G", ["migrate.resources.requests.memory (1G)", "migrate.resources.limits.memory (256Mi)"]),
+    ("replay.resources.limits.memory=1000000", ["replay.resources.requests.memory (128Mi)", "replay.resources.limits.memory (1000000)"]),
+    (
+        "secrets.SIGNAL_APPLICATION_SECRET_PREVIOUS.name=a,secrets.SIGNAL_APPLICATION_SECRET_PREVIOUS.key=b",
+        ["secrets.SIGNAL_APPLICATION_SECRET_PREVIOUS", "secrets.SIGNAL_APPLICATION_SECRET is not"],
+    ),
+    (
+        "worker.secrets.SIGNAL_APPLICATION_SECRET_PREVIOUS.name=a,worker.secrets.SIGNAL_APPLICATION_SECRET_PREVIOUS.key=b,"
+        "edge.secrets.SIGNAL_APPLICATION_SECRET.name=a,edge.secrets.SIGNAL_APPLICATION_SECRET.key=b",
+        ["secrets.SIGNAL_APPLICATION_SECRET_PREVIOUS is set for the worker"],
+    ),
+    # Where a replay can't begin or end, said whether it is on or not.
+    ("replay.from=yesterday", ["replay.from", "yesterday", "2026-11-23T08:00:00Z"]),
+    ("replay.enabled=true,replay.from=2026-11-23T08:00:00", ["replay.from", "needs its zone"]),
+    ("replay.enabled=true,replay.from=2026-11-31", ["replay.from", "no such day"]),
+    ("replay.enabled=true,replay.from=2h,replay.to=tomorrow", ["replay.to", "tomorrow"]),
+    ("replay.enabled=true,replay.from=2h,replay.to=", ["replay.to"]),
     # What has to be named, and is not.
     ("config.SIGNAL_JWKS_URL=", ["config.SIGNAL_JWKS_URL"]),
     ("secrets.SIGNAL_REDIS_URL=null", ["secrets.SIGNAL_REDIS_URL or secrets.SIGNAL_NATS_URL"]),
@@ -83,6 +132,8 @@ REFUSED = [
     ("edge.rollout.maxSurge=0", ["edge.rollout.maxSurge is 0"]),
     ("worker.rollout.maxSurge=0%", ["worker.rollout.maxSurge is 0%"]),
     ("edge.autoscaling.enabled=true,edge.resources.requests.cpu=null", ["edge.autoscaling.cpu", "edge.resources.requests.cpu"]),
+    ("edge.podDisruptionBudget.maxUnavailable=0", ["edge.podDisruptionBudget.maxUnavailable is 0", "drained"]),
+    ("worker.podDisruptionBudget.maxUnavailable=0%", ["worker.podDisruptionBudget.maxUnavailable is 0%", "drained"]),
     (
         "networkPolicy.enabled=true,networkPolicy.gateway[0].podSelector.matchLabels.a=b,secrets.SIGNAL_REDIS_URL=null,"
         "secrets.SIGNAL_NATS_URL.name=a,secrets.SIGNAL_NATS_URL.key=b",
@@ -102,6 +153,23 @@ ACCEPTED = [
     "edge.secrets.SIGNAL_DATABASE_URL=null,edge.config.SIGNAL_LOG=null,edge.config.SIGNAL_LOG_FORMAT=null",
     "global.imageRegistry=registry.example",
     "edge.rollout.maxSurge=100%",
+    "worker.config.SIGNAL_BATCH_SIZE=1,worker.config.SIGNAL_SNOWFLAKE_WORKER_ID=1023",
+    "worker.config.SIGNAL_BATCH_SIZE=100000,worker.config.SIGNAL_SNOWFLAKE_WORKER_ID=0",
+    "edge.config.SIGNAL_HEARTBEAT_INTERVAL=0m1ms,edge.config.SIGNAL_MAX_HANDSHAKES=1",
+    "config.OTEL_TRACES_SAMPLER_ARG=0",
+    "config.OTEL_TRACES_SAMPLER_ARG=1",
+    "edge.resources.requests.memory=2048Mi,edge.resources.limits.cpu=0.5",
+    "edge.resources.requests.memory=2Gi,edge.resources.limits.memory=2.148G",
+    "worker.resources.limits.memory=134217728",
+    "edge.resources.limits=null",
+    "edge.resources.limits.memory=null",
+    "edge.podDisruptionBudget.maxUnavailable=1%",
+    "edge.podDisruptionBudget.enabled=false,edge.podDisruptionBudget.maxUnavailable=0",
+    "nameOverride=1-shop",
+    f"fullnameOverride={'a' * 40}",
+    "gateway.ingress.enabled=true,gateway.ingress.hosts[0]=*.shop.example,gateway.ingress.hosts[1]=localhost",
+    "migrate.enabled=false",
+    "labels.app\\.kubernetes=x",
 ]
 
 
@@ -120,6 +188,15 @@ class Refusals(unittest.TestCase):
             with self.subTest(values):
                 status, message = chart.template("minimal", f"--set={values}")
                 self.assertEqual(0, status, message)
+
+    def test_a_release_whose_name_no_service_can_have_is_told_to_take_another(self):
+        for release in ("1shop", "shop.live"):
+            arguments = ("template", release, chart.CHART, f"--kube-version={chart.NEWEST}", f"--values={chart.scenario('minimal')}")
+            status, message = chart.helm(*arguments)
+            self.assertNotEqual(0, status, "it was taken")
+            self.assertIn(f"{release}-signal", message)
+            self.assertIn("fullnameOverride", message)
+            self.assertEqual(0, chart.helm(*arguments, "--set=fullnameOverride=live")[0])
 
     def test_every_map_is_closed_unless_a_user_fills_it(self):
         schema = json.loads((chart.CHART / "values.schema.json").read_text())

@@ -184,6 +184,17 @@ class Wiring(unittest.TestCase):
         self.assertEqual(len(changed) + 1, len(names), "what can't be changed in a job is another job")
         self.assertEqual(replay(), replay("--set=edge.replicas=7"))
 
+    def test_nothing_outlives_its_release(self):
+        # Helm takes away at an uninstall what is no hook.
+        seen = set()
+        for name in self.each():
+            for one in chart.objects(name):
+                annotations = one["metadata"].get("annotations", {})
+                if "helm.sh/hook" in annotations:
+                    seen.add(one["kind"])
+                    self.assertIn("hook-succeeded", annotations["helm.sh/hook-delete-policy"].split(","), one["kind"])
+        self.assertEqual({"Job", "NetworkPolicy", "ServiceAccount"}, seen)
+
     def test_a_secret_is_a_reference_wherever_it_is(self):
         defaults = chart.yaml.safe_load((chart.CHART / "values.schema.json").read_text())["$defs"]
         secrets = {*defaults["edgeSecrets"]["properties"], *defaults["workerSecrets"]["properties"]}

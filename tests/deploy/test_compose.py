@@ -198,14 +198,46 @@ class Beside(unittest.TestCase):
         self.assertRegex(stream, r"proxy_read_timeout 1h;")
         self.assertNotIn("9090", text)
 
+    def test_the_proxy_follows_its_names_to_other_addresses(self):
+        text = read("deploy/compose/nginx.conf")
+        # The TTL of Docker's answers is ten minutes.
+        self.assertRegex(text, r"\n    resolver 127\.0\.0\.11 valid=[1-5]s ")
+        groups = re.findall(r"upstream (\w+) \{(.*?)\}", text, flags=re.S)
+        self.assertTrue(groups)
+        for name, group in groups:
+            with self.subTest(upstream=name):
+                self.assertRegex(group, rf"\bzone {name} ", "nginx resolves in shared memory alone")
+                servers = re.findall(r"\bserver [^;]+;", group)
+                self.assertTrue(servers)
+                for server in servers:
+                    # Last, as the test of the topology takes it out.
+                    self.assertTrue(server.endswith(" resolve;"), server)
+        version = re.fullmatch(r"nginx:(\d+)\.(\d+)\.(\d+)-alpine", SERVICES["proxy"]["image"])
+        self.assertGreaterEqual(tuple(map(int, version.groups())), (1, 27, 3), "the first that resolves")
+
     def test_prometheus_asks_everybody_who_has_metrics(self):
         config = yaml.safe_load(read("deploy/compose/prometheus.yml"))
-        asked = {target for job in config["scrape_configs"] for it in job["static_configs"] for target in it["targets"]}
+        asked = set()
+        for job in config["scrape_configs"]:
+            asked |= {target for it in job.get("static_configs", []) for target in it["targets"]}
+            for it in job.get("dns_sd_configs", []):
+                self.assertEqual(it["type"], "A", "Docker has no other records")
+                asked |= {f"{name}:{it['port']}" for name in it["names"]}
         serving = {name for name in built() if SERVICES[name]["restart"] != "no" and name != "demo"}
         self.assertEqual(asked, {f"{name}:9090" for name in serving})
         folders = {target for _, target, _ in mounts("prometheus")}
         for rules in config["rule_files"]:
             self.assertIn(f"/etc/prometheus/{Path(rules).parent}", folders)
+
+    def test_prometheus_finds_each_of_what_may_be_scaled(self):
+        config = yaml.safe_load(read("deploy/compose/prometheus.yml"))
+        found = {name for job in config["scrape_configs"] for it in job.get("dns_sd_configs", []) for name in it["names"]}
+        scaled = set(re.findall(r"--scale ([a-z0-9-]+)=", read("docs/compose.md")))
+        self.assertIn("worker", scaled)
+        self.assertEqual(found, scaled, "a target that is a name is one of its containers")
+        for job in config["scrape_configs"]:
+            labels = {it["target_label"] for it in job["relabel_configs"]}
+            self.assertEqual(labels, {"namespace", "pod"}, job["job_name"])
 
     def test_the_collector_is_a_whole_pipeline_to_a_service(self):
         config = yaml.safe_load(read("deploy/compose/otel-collector.yaml"))

@@ -120,6 +120,16 @@ class Refusals(unittest.TestCase):
         with Checkout() as checkout:
             self.refused(checkout, "--alow-dirty is no option", "usage", words=("--alow-dirty",))
 
+    def test_help_says_the_usage_whatever_the_checkout_is(self):
+        with Checkout(changelog="") as checkout:
+            checkout.write("more", "")
+            for words in (("--help",), ("-h",), ("--check", "--help")):
+                status, output = checkout.run("release", *words)
+                self.assertEqual(status, 0, output)
+                self.assertTrue(output.startswith("usage: scripts/release ["), output)
+                for part in ("--check ", "--allow-dirty ", "docs/releasing.md"):
+                    self.assertIn(part, output)
+
     def test_what_is_tried_out_is_called_so(self):
         with Checkout(changelog="## Unreleased\n\n- A thing.\n") as checkout:
             checkout.write("more", "")
@@ -131,6 +141,18 @@ class Notes(unittest.TestCase):
         for heading in ("## 1.2.3 - 2026-11-27", "## [1.2.3] - 2026-11-27"):
             with Checkout(changelog=f"{heading}\n\n### Added\n\n- A thing.\n") as checkout:
                 self.assertEqual(checkout.run("release-notes", "1.2.3"), (0, "### Added\n\n- A thing.\n"))
+
+    def test_whoever_names_no_version_is_told_how(self):
+        with Checkout() as checkout:
+            for words in ((), ("",), ("1.2.3", "1.2.2"), ("--version",)):
+                status, output = checkout.run("release-notes", *words)
+                self.assertEqual(status, 1, output)
+                self.assertIn("usage: scripts/release-notes VERSION\n", output)
+                self.assertNotIn("line ", output)
+            for words in (("--help",), ("-h",)):
+                status, output = checkout.run("release-notes", *words)
+                self.assertEqual(status, 0, output)
+                self.assertTrue(output.startswith("usage: scripts/release-notes VERSION\n"), output)
 
     def test_the_changelog_of_this_repository_can_be_cut(self):
         for version in re.findall(r"^## \[?([^\]\s]+)", read("CHANGELOG.md"), flags=re.M):

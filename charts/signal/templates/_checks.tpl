@@ -22,6 +22,9 @@
 {{- else if gt (len $named) 1 -}}
 {{- fail (printf "%s are both set for the %s: there is one backplane" (join " and " $named) $component) -}}
 {{- end -}}
+{{- if and (hasKey $secrets "SIGNAL_APPLICATION_SECRET_PREVIOUS") (not (hasKey $secrets "SIGNAL_APPLICATION_SECRET")) -}}
+{{- fail (printf "secrets.SIGNAL_APPLICATION_SECRET_PREVIOUS is set for the %s, and secrets.SIGNAL_APPLICATION_SECRET is not: the one before is read beside the one that holds" $component) -}}
+{{- end -}}
 {{- end -}}
 
 {{- $worker := dict "root" . "component" "worker" -}}
@@ -47,6 +50,10 @@
 {{- end -}}
 {{- if and $own.autoscaling.enabled $own.autoscaling.cpu (not (dig "requests" "cpu" "" $own.resources)) -}}
 {{- fail (printf "%s.autoscaling.cpu is a share of %s.resources.requests.cpu, which is not set" $component $component) -}}
+{{- end -}}
+{{- $budget := $own.podDisruptionBudget -}}
+{{- if and $budget.enabled (eq 0 (toString $budget.maxUnavailable | trimSuffix "%" | int)) -}}
+{{- fail (printf "%s.podDisruptionBudget.maxUnavailable is %v: no node that has such a pod could ever be drained. %s.podDisruptionBudget.enabled: false is for no budget" $component $budget.maxUnavailable $component) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.networkPolicy.enabled (hasKey (include "signal.secrets" $edge | fromJson) "SIGNAL_NATS_URL") -}}
@@ -80,17 +87,46 @@
 {{- end -}}
 {{- end -}}
 
+{{- range $of := list "edge" "worker" "migrate" "replay" -}}
+{{- $resources := (get $root.Values $of).resources -}}
+{{- range $name, $request := $resources.requests | default dict -}}
+{{- $limit := get ($resources.limits | default dict) $name -}}
+{{- if not (or (kindIs "invalid" $request) (kindIs "invalid" $limit) (eq "" (toString $limit))) -}}
+{{- if gt (include "signal.quantity" $request | float64) (include "signal.quantity" $limit | float64) -}}
+{{- fail (printf "%s.resources.requests.%s (%s) is above %s.resources.limits.%s (%s)" $of $name (include "signal.text" $request) $of $name (include "signal.text" $limit)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- $name := include "signal.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "everything would be called %s-…, and the name of a Service begins with a letter and has no dot: set fullnameOverride" $name) -}}
+{{- end -}}
+
 {{- with .Values.gateway.httpRoute -}}
 {{- if and .enabled (empty .parentRefs) -}}
 {{- fail "gateway.httpRoute.parentRefs is empty: name the gateway that the route belongs to" -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.migrate -}}
+{{- range $flag := list "checkOnly" "withCoreSchema" -}}
+{{- if and (get $.Values.migrate $flag) (not $.Values.migrate.enabled) -}}
+{{- fail (printf "migrate.%s is true, and migrate.enabled is not: nothing would run" $flag) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .checkOnly .withCoreSchema -}}
 {{- fail "migrate.checkOnly and migrate.withCoreSchema are both true: the one changes nothing, the other makes tables" -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.replay -}}
+{{- range $bound := list "from" "to" -}}
+{{- $point := get $.Values.replay $bound -}}
+{{- $wrong := include "signal.wrongPoint" $point -}}
+{{- if and $wrong (or $point (eq $bound "to")) -}}
+{{- fail (printf "replay.%s is %q: %s" $bound $point $wrong) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .enabled (empty .from) -}}
 {{- fail "replay.from is empty: name the point where the replay begins" -}}
 {{- end -}}
@@ -105,5 +141,22 @@
 {{- if and .enabled (empty .gateway) -}}
 {{- fail "networkPolicy.gateway is empty: name the peers that may reach HTTP, or nobody could" -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* What is wrong with a point of the topic; nothing if the worker reads it (worker/src/replay/point.rs). */ -}}
+{{- define "signal.wrongPoint" -}}
+{{- $day := "[0-9]{4}-[0-9]{2}-[0-9]{2}" -}}
+{{- $time := "[Tt ]([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)([.][0-9]+)?" -}}
+{{- $zone := "([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])" -}}
+{{- $text := trim . -}}
+{{- if regexMatch (printf "^%s(%s%s?)?$" $day $time $zone) $text -}}
+{{- if (toDate "2006-01-02" (substr 0 10 $text)).IsZero -}}
+there is no such day
+{{- else if regexMatch (printf "^%s%s$" $day $time) $text -}}
+a time needs its zone: 2026-11-23T08:00:00Z or 2026-11-23T15:00:00+07:00
+{{- end -}}
+{{- else if not (regexMatch "^(beginning|end|now|0|[0-9]+d0?|([0-9]+d)?([0-9]+(ms|s|m|h))+|[0-9]+:[0-9]+( *, *[0-9]+:[0-9]+)*)$" $text) -}}
+it may be `beginning`, `end`, a time such as 2026-11-23T08:00:00Z, a day such as 2026-11-23, how long ago such as 90m, 2h or 7d, or offsets such as 0:1200,1:980
 {{- end -}}
 {{- end -}}

@@ -76,6 +76,14 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* A quantity of Kubernetes such as 500m or 1.5Gi, as a number. */ -}}
+{{- define "signal.quantity" -}}
+{{- $text := include "signal.text" . -}}
+{{- $units := dict "m" 0.001 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- $unit := regexFind "[a-zA-Z]*$" $text -}}
+{{- mulf (trimSuffix $unit $text | float64) (get $units $unit | default 1) -}}
+{{- end -}}
+
 {{- /* A duration such as 1m30s, in milliseconds. */ -}}
 {{- define "signal.milliseconds" -}}
 {{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 -}}

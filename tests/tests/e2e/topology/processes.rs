@@ -92,6 +92,8 @@ impl Topology {
                 let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/compose/nginx.conf");
                 let configuration = self.here(&fs::read_to_string(path).unwrap());
                 let configuration = configuration.replace("listen 31090", &format!("listen 127.0.0.1:{port}"));
+                // An address needs no resolver, and Debian's nginx follows no names.
+                let configuration = configuration.replace(" resolve;", ";");
                 self.moved("127.0.0.1:31090", &format!("127.0.0.1:{port}"));
                 Running::Proxy(Nginx::launch(&configuration, port).await)
             }
