@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use signal_wire::room;
-use tokio::{task::JoinHandle, time::interval};
+use tokio::{sync::oneshot, task::JoinHandle, time::interval};
 
 use crate::sister::Sister;
 
@@ -36,12 +36,17 @@ impl Ledger {
         self.len() == 0
     }
 
+    /// Adds a message to the list that is not published, as a service does whose backplane is away.
+    pub fn add(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::SeqCst)
+    }
+
     /// Adds a message to the list and then publishes it, as a row is written before its push.
     ///
     /// # Errors
     /// If the backplane does not take it; in the list it stays.
     pub async fn publish(&self, sister: &Sister) -> anyhow::Result<u64> {
-        let number = self.0.fetch_add(1, Ordering::SeqCst);
+        let number = self.add();
         sister.publish("ws:broadcast", envelope(number, "")).await?;
         Ok(number)
     }
@@ -57,7 +62,7 @@ impl Ledger {
     /// # Errors
     /// As there.
     pub async fn publish_by_turns(&self, sister: &Sister, users: impl Iterator<Item = String>) -> anyhow::Result<u64> {
-        let number = self.0.fetch_add(1, Ordering::SeqCst);
+        let number = self.add();
         let messages = match number % WAYS {
             0 => vec![("ws:broadcast".to_owned(), envelope(number, ""))],
             1 => vec![(format!("ws:room:{}", room::DEFAULT), envelope_to_room(room::DEFAULT, number))],
@@ -68,38 +73,53 @@ impl Ledger {
     }
 }
 
-/// Messages to everybody at a steady pace, each in the list first, whether there is anybody to publish to or not. Ends
-/// with the value.
+/// Messages to everybody at a steady pace, each in the list first, whether there is anybody to publish to or not. Breaks
+/// off with the value.
 #[derive(Debug)]
-pub struct Traffic(JoinHandle<()>);
+pub struct Traffic {
+    task: JoinHandle<()>,
+    end: Option<oneshot::Sender<()>>,
+}
 
 impl Traffic {
     pub fn start(ledger: &Ledger, url: &str, every: Duration) -> Self {
         let (ledger, url) = (ledger.clone(), url.to_owned());
-        Self(tokio::spawn(async move {
+        let (end, mut ended) = oneshot::channel();
+        let task = tokio::spawn(async move {
             let mut ticks = interval(every);
             let mut connection = None;
             loop {
-                ticks.tick().await;
+                tokio::select! {
+                    biased;
+                    _ = &mut ended => return,
+                    _ = ticks.tick() => {}
+                }
                 if connection.is_none() {
                     connection = Sister::connect(&url).await.ok();
                 }
                 let published = match &connection {
                     Some(open) => ledger.publish(open).await.is_ok(),
                     // As a row without its push.
-                    None => ledger.0.fetch_add(1, Ordering::SeqCst) == u64::MAX,
+                    None => ledger.add() == u64::MAX,
                 };
                 if !published {
                     connection = None;
                 }
             }
-        }))
+        });
+        Self { task, end: Some(end) }
+    }
+
+    /// Ends it after the message that is being said: one that is broken off is in the list, and nobody hears it.
+    pub async fn end(mut self) {
+        drop(self.end.take());
+        (&mut self.task).await.expect("it does not panic");
     }
 }
 
 impl Drop for Traffic {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 

@@ -55,7 +55,7 @@ pub async fn play(size: Size) -> anyhow::Result<Findings> {
     told += 1;
     split.told(size, told).await?;
     findings.push(format!("its connections dead while new ones pass: all is well again after {}", seconds(took)));
-    drop(traffic);
+    traffic.end().await;
     split.cluster_is_complete(size).await;
     fence(&split.scene).await?;
     for people in [&split.theirs, &split.others] {

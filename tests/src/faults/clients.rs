@@ -71,7 +71,7 @@ pub async fn play(size: Size) -> anyhow::Result<Findings> {
     eventually(size.within, || async { chaos.accepted() >= before + count as u64 }).await;
     chaos.clear();
     findings.push(format!("{} connections cut off within a frame", chaos.accepted() - before));
-    drop(traffic);
+    traffic.end().await;
     holds(&edge, count, size.within).await;
     fence(&scene).await?;
 

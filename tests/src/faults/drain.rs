@@ -65,7 +65,7 @@ pub async fn play(size: Size) -> anyhow::Result<Findings> {
         .await;
     let took = drains(&first, since, size.drain_window).await?;
     people.all(size.within, "came back", |person| person.sessions >= 2).await;
-    drop(traffic);
+    traffic.end().await;
     ensure!(scene.ledger.len() > said_before, "there were messages meanwhile");
     nothing_is_missing(&people, &scene.ledger, size.within).await?;
     let left = |person: &Person| matches!(person.ended.first(), Some(Ended::Draining | Ended::Closed(1001)));

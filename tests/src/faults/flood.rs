@@ -75,7 +75,7 @@ pub async fn play(size: Size) -> anyhow::Result<Findings> {
         if now <= files + 4 { Ok(()) } else { Err(format!("{now} open files, {files} before")) }
     })
     .await;
-    drop(traffic);
+    traffic.end().await;
     fence(&scene).await?;
     nothing_is_missing(&people, &scene.ledger, size.within).await?;
     nobody_was_dropped(&people)?;

@@ -42,7 +42,7 @@ pub async fn play(size: Size) -> anyhow::Result<Findings> {
     readiness(&edge, size.within, 200).await;
     people.all(size.within, "told to read again", |person| person.resyncs > usize::from(told > 0)).await;
     let back = seconds(healed.elapsed());
-    drop(traffic);
+    traffic.end().await;
     fence(&scene).await?;
     nothing_is_missing(&people, &scene.ledger, size.within).await?;
     nobody_was_dropped(&people)?;

@@ -35,7 +35,7 @@ pub async fn play(size: Size) -> anyhow::Result<Findings> {
     let traffic = Traffic::start(&scene.ledger, &scene.pubsub.url(), PACE / 5);
     let messages = 20 * size.away.as_secs();
     people.all(size.within, "messages", |person| person.knows_all(messages)).await;
-    drop(traffic);
+    traffic.end().await;
     fence(&scene).await?;
     nothing_is_missing(&people, &scene.ledger, size.within).await?;
     nobody_was_dropped(&people)?;

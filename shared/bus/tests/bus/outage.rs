@@ -125,6 +125,7 @@ async fn a_password_that_was_changed_is_named_although_something_else_came_first
     let server = Redis::launch().await;
     let bus = RedisBus::new(&server.url(), Mode::Exact).unwrap();
     let mut listener = Listener::open(&bus).await;
+    listener.acquire(&["a"]).await;
     // On one connection, which is let in already.
     let mut operator = TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
     operator.write_all(b"CONFIG SET requirepass changed\r\nCLIENT KILL TYPE pubsub\r\n").await.unwrap();
