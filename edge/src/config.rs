@@ -161,6 +161,9 @@ fn joinable_rooms(text: &str) -> Result<JoinableRooms, String> {
     if text.contains("{userId}*") {
         return Err("needs something between {userId} and *, such as desk/{userId}/*".to_owned());
     }
+    if text.replace("{userId}", "").contains(['{', '}']) {
+        return Err("nothing but {userId} may stand in braces".to_owned());
+    }
     let mut patterns = text.split(',').map(str::trim);
     if let Some(pattern) =
         patterns.find(|pattern| pattern.trim_end().strip_suffix('*').unwrap_or(pattern).contains('*'))
@@ -301,6 +304,9 @@ mod tests {
         assert!(stream_path("stream").is_err());
         assert!(joinable_rooms("orders, desk/{userId}/*").is_ok());
         assert!(joinable_rooms("orders, desk/{userId}*").unwrap_err().contains("desk/{userId}/*"));
+        for text in ["desk/{userid}", "{ userId }", "a}", "{user}/*"] {
+            assert!(joinable_rooms(text).unwrap_err().contains("{userId}"), "{text}");
+        }
         for text in ["orders/*/open", "**", "orders, *x"] {
             assert!(joinable_rooms(text).unwrap_err().contains("at the end"), "{text}");
         }

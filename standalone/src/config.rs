@@ -44,7 +44,7 @@ pub struct OwnSettings {
     #[arg(long, env = "SIGNAL_HTTP_ADDR", value_name = "ADDR", default_value = "127.0.0.1:31090")]
     pub http_addr: SocketAddr,
 
-    /// Where operators do: /metrics, /health/live, /health/ready.
+    /// Where operators do: /metrics, /health/live, /health/ready, /health/serving.
     #[arg(long, env = "SIGNAL_ADMIN_ADDR", value_name = "ADDR", default_value = "127.0.0.1:31091")]
     pub admin_addr: SocketAddr,
 

@@ -73,6 +73,10 @@ pub enum StartError {
     Address(#[from] SameAddress),
     #[error(transparent)]
     Consume(#[from] ConsumeError),
+    #[error(
+        "SIGNAL_MERCHANT_DOMAIN is SIGNAL_ORGANIZER_DOMAIN: people of a merchant would be told of an organizer's, and the other way round"
+    )]
+    Domains,
     #[error(transparent)]
     DeadLetters(#[from] DeadLetterTopicError),
     #[error(transparent)]
@@ -234,7 +238,7 @@ pub fn check_pipeline(settings: &PipelineSettings) -> Result<(), StartError> {
     consume::check(&consume)?;
     settings.dead_letter_topic()?;
     DeadLetterTopic::check(&consume)?;
-    Ok(())
+    if settings.organizer_domain == settings.merchant_domain { Err(StartError::Domains) } else { Ok(()) }
 }
 
 const BROKERS: &str = "SIGNAL_KAFKA_BROKERS";

@@ -71,7 +71,7 @@ type Flight = watch::Receiver<()>;
 impl JwkSetClient {
     /// # Errors
     /// [`JwkSetError::Address`] if the URL is not an absolute http(s) one, and
-    /// [`JwkSetError::Transport`] if no HTTP client can be made.
+    /// [`JwkSetError::NoRoots`] if no HTTP client can be made.
     pub fn new(url: &str, options: JwkSetOptions) -> Result<Self, JwkSetError> {
         let source = Source::new(url, options.timeout, options.body_limit)?;
         Ok(Self::build(Some(source), options, Cache::default()))

@@ -57,6 +57,11 @@ impl NatsBus {
         let publisher = Arc::new(Publisher::new(&address));
         Ok(Self { address, mode, publisher })
     }
+
+    /// Where what is said is heard, as the address has it.
+    pub(crate) fn places(&self) -> Vec<String> {
+        self.address.servers.iter().map(|server| format!("nats {server}").to_ascii_lowercase()).collect()
+    }
 }
 
 #[async_trait]

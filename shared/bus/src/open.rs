@@ -36,29 +36,50 @@ pub fn open(settings: &BackplaneSettings, mode: Mode) -> Result<Arc<dyn Bus>, Op
     }
 }
 
-type Open = fn(&str, Mode) -> Result<Arc<dyn Bus>, BusError>;
-
-fn redis(url: &str, mode: Mode) -> Result<Arc<dyn Bus>, BusError> {
-    Ok(Arc::new(RedisBus::new(url, mode)?))
+/// A backplane, and where what is said on it is heard: two that share a place hear each message twice.
+struct Opened {
+    bus: Arc<dyn Bus>,
+    places: Vec<String>,
 }
 
-fn nats(url: &str, mode: Mode) -> Result<Arc<dyn Bus>, BusError> {
-    Ok(Arc::new(NatsBus::new(url, mode)?))
+type Open = fn(&str, Mode) -> Result<Opened, BusError>;
+
+fn redis(url: &str, mode: Mode) -> Result<Opened, BusError> {
+    let bus = RedisBus::new(url, mode)?;
+    Ok(Opened { places: bus.places(), bus: Arc::new(bus) })
+}
+
+fn nats(url: &str, mode: Mode) -> Result<Opened, BusError> {
+    let bus = NatsBus::new(url, mode)?;
+    Ok(Opened { places: bus.places(), bus: Arc::new(bus) })
 }
 
 fn addresses(text: &str, first: Open, mode: Mode) -> Result<Arc<dyn Bus>, BusError> {
     let mut addresses = text.split_whitespace();
-    let own_text = addresses.next().unwrap_or_default();
-    let own = first(own_text, mode)?;
-    let Some(other) = addresses.next() else { return Ok(own) };
+    let own = first(addresses.next().unwrap_or_default(), mode)?;
+    let Some(other) = addresses.next() else { return Ok(own.bus) };
     if addresses.next().is_some() {
         return Err(BusError::Address("there are more than two of them".to_owned()));
     }
-    if own_text == other {
-        return Err(BusError::Address("both are the same, and everything would be heard twice".to_owned()));
+    let other = second(other, mode).map_err(|error| match error {
+        BusError::Address(why) => BusError::Address(format!("of the second one, {why}")),
+        other => other,
+    })?;
+    if own.places.iter().any(|place| other.places.contains(place)) {
+        return Err(BusError::Address("both are the same server, and everything would be heard twice".to_owned()));
     }
-    let open: Open = if other.starts_with("redis") { redis } else { nats };
-    Ok(Arc::new(Tandem::new(own, open(other, mode)?)))
+    Ok(Arc::new(Tandem::new(own.bus, other.bus)))
+}
+
+fn second(url: &str, mode: Mode) -> Result<Opened, BusError> {
+    match url.split_once("://") {
+        Some((scheme, _)) if scheme.starts_with("redis") => redis(url, mode),
+        Some(("nats" | "tls", _)) => nats(url, mode),
+        _ => Err(BusError::Address(
+            "it has to begin with redis://, redis-cluster://, redis-sentinel:// (rediss for TLS), nats:// or tls://"
+                .to_owned(),
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +115,40 @@ mod tests {
         let sharded = "redis://a redis-cluster://b?pubsub=sharded".into();
         let settings = BackplaneSettings { redis_url: Some(sharded), nats_url: None };
         assert!(open(&settings, Mode::Pattern).is_err_and(|error| error.to_string().contains("pubsub=sharded")));
+    }
+
+    #[test]
+    fn one_server_by_two_names_is_one() {
+        let shards = "redis-cluster://a,b?pubsub=sharded";
+        for text in [
+            "redis://a redis://a:6379",
+            "redis://a/0 redis://a/1",
+            "redis://u:p@a redis://A",
+            "redis://a redis-cluster://b,a",
+            &format!("{shards} redis-cluster://b?pubsub=sharded"),
+            "redis-sentinel://s,t/main redis-sentinel://t/main",
+        ] {
+            let error = opened(Some(text), None).expect_err(text);
+            assert!(error.contains("heard twice"), "{text}: {error}");
+        }
+        let error = opened(None, Some("nats://a,b nats://B:4222")).expect_err("b is in both");
+        assert!(error.contains("heard twice"), "{error}");
+        for text in [
+            "redis://a redis://b",
+            "redis://a:1 redis://a:2",
+            // Neither hears what is said on the other.
+            &format!("redis-cluster://a,b {shards}"),
+            "redis-sentinel://s/one redis-sentinel://s/other",
+        ] {
+            assert!(opened(Some(text), None).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn which_address_is_wrong_is_said() {
+        let error = opened(Some("redis://a http://hunter2@b"), None).expect_err("no backplane speaks HTTP");
+        assert!(error.contains("second") && error.contains("redis://") && error.contains("nats://"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]

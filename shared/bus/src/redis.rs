@@ -67,6 +67,25 @@ impl RedisBus {
         };
         Ok(Self { address, mode, ends })
     }
+
+    /// Where what is said is heard, as the address has it: classic and sharded pub/sub know nothing of each other, and
+    /// databases make no difference.
+    pub(crate) fn places(&self) -> Vec<String> {
+        let places: Vec<String> = match &self.address.topology {
+            Topology::Single(node) => vec![format!("classic {node}")],
+            Topology::Cluster { nodes, pubsub } => {
+                let kind = if matches!(pubsub, Pubsub::Sharded) { "sharded" } else { "classic" };
+                nodes.iter().map(|node| format!("{kind} {node}")).collect()
+            }
+            Topology::Sentinel { sentinels, master } => {
+                return sentinels
+                    .iter()
+                    .map(|one| format!("{}/{master}", one.to_string().to_ascii_lowercase()))
+                    .collect();
+            }
+        };
+        places.into_iter().map(|place| place.to_ascii_lowercase()).collect()
+    }
 }
 
 const NO_PATTERNS: &str =

@@ -28,6 +28,8 @@ pub enum PropertiesError {
     /// Counted from 1; the text itself may be a password.
     #[error("SIGNAL_KAFKA_PROPERTIES: item {0} is not name=value")]
     NotAPair(usize),
+    #[error("SIGNAL_KAFKA_PROPERTIES: `{0}` is there twice")]
+    Twice(String),
     #[error("SIGNAL_KAFKA_PROPERTIES: `{name}` can't be set: {reason}")]
     Reserved { name: String, reason: &'static str },
     #[error(
@@ -114,6 +116,10 @@ fn add(config: &mut ClientConfig, settings: &ConsumeSettings) -> Result<(), Prop
 
 fn parse(text: &str) -> Result<Vec<(String, String)>, PropertiesError> {
     let properties = values::pairs(text).map_err(PropertiesError::NotAPair)?;
+    let again = |at: usize| properties[..at].iter().any(|(name, _)| *name == properties[at].0);
+    if let Some(at) = (1..properties.len()).find(|at| again(*at)) {
+        return Err(PropertiesError::Twice(properties[at].0.clone()));
+    }
     let wanting = properties.iter().find(|(name, value)| needs_tls(name, value));
     if let Some((name, _)) = wanting.filter(|_| !has_tls()) {
         return Err(PropertiesError::WithoutTls(name.clone()));
@@ -150,8 +156,8 @@ mod tests {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(parse("").unwrap(), []);
         assert_eq!(
-            parse(r"sasl.password=a=b\,c, security.protocol = sasl_ssl ,").unwrap(),
-            [pair("sasl.password", "a=b,c"), pair("security.protocol", "sasl_ssl")]
+            parse(r"sasl.password=a=b\,c, security.protocol = sasl_plaintext ,").unwrap(),
+            [pair("sasl.password", "a=b,c"), pair("security.protocol", "sasl_plaintext")]
         );
     }
 
@@ -161,6 +167,12 @@ mod tests {
         assert_eq!(error, PropertiesError::NotAPair(2));
         assert!(!error.to_string().contains("hunter2"));
         assert_eq!(parse("=x").unwrap_err(), PropertiesError::NotAPair(1));
+    }
+
+    #[test]
+    fn refuses_what_is_there_twice() {
+        let error = parse("security.protocol=sasl_ssl, a=b,security.protocol = plaintext").unwrap_err();
+        assert_eq!(error, PropertiesError::Twice("security.protocol".to_owned()));
     }
 
     #[test]

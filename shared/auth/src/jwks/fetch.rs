@@ -9,6 +9,11 @@ use crate::jwk::{KeySet, KeySetError};
 pub enum JwkSetError {
     #[error("not an absolute http or https URL: {0}")]
     Address(String),
+    /// Nothing to do with the URL: there may be no file where `SSL_CERT_FILE` says.
+    #[error(
+        "there are no root certificates to trust, those of the system or in the file that SSL_CERT_FILE names: {0}"
+    )]
+    NoRoots(String),
     #[error("no answer in time")]
     Timeout,
     #[error("the issuer cannot be reached: {0}")]
@@ -26,6 +31,7 @@ impl JwkSetError {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Address(_) => "address",
+            Self::NoRoots(_) => "no_roots",
             Self::Timeout => "timeout",
             Self::Transport(_) => "transport",
             Self::Status(_) => "status",
@@ -41,14 +47,18 @@ impl From<reqwest::Error> for JwkSetError {
         if error.is_timeout() {
             return Self::Timeout;
         }
-        // The URL may carry credentials, and the innermost cause is the one that tells.
-        let error = error.without_url();
-        let mut cause: &dyn std::error::Error = &error;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
-        }
-        Self::Transport(cause.to_string())
+        Self::Transport(innermost(error))
     }
+}
+
+/// The URL may carry credentials, and the innermost cause is the one that tells.
+fn innermost(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
 
 pub(super) struct Source {
@@ -68,7 +78,8 @@ impl Source {
             .user_agent(concat!("signal/", env!("CARGO_PKG_VERSION")))
             // Fetches are hours apart: a connection that waits for the next is dead by then.
             .pool_max_idle_per_host(0)
-            .build()?;
+            .build()
+            .map_err(|error| JwkSetError::NoRoots(innermost(error)))?;
         Ok(Self { url, http, body_limit })
     }
 

@@ -12,7 +12,7 @@ pub struct HttpSettings {
     #[arg(long, env = "SIGNAL_HTTP_ADDR", value_name = "ADDR", default_value = "0.0.0.0:3000")]
     pub http_addr: SocketAddr,
 
-    /// Where operators do: /metrics, /health/live, /health/ready. Not to be published.
+    /// Where operators do: /metrics, /health/live, /health/ready, /health/serving. Not to be published.
     #[arg(long, env = "SIGNAL_ADMIN_ADDR", value_name = "ADDR", default_value = "0.0.0.0:9090")]
     pub admin_addr: SocketAddr,
 
@@ -76,7 +76,7 @@ pub enum LogFormat {
 #[command(next_help_heading = "Traces")]
 pub struct TraceSettings {
     /// Base URL of a collector that takes OTLP over HTTP, such as http://localhost:4318; unset: no traces.
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = values::http_url)]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = values::collector_url)]
     pub otlp_endpoint: Option<String>,
 
     /// Headers for it, `name=value`, separated by commas.

@@ -112,6 +112,15 @@ pub fn http_url(text: &str) -> Result<String, String> {
     }
 }
 
+/// The same of a collector, without the path that is added for traces.
+///
+/// # Errors
+/// If it has that path already.
+pub fn collector_url(text: &str) -> Result<String, String> {
+    let url = http_url(text)?;
+    if url.ends_with("/v1/traces") { Err("/v1/traces is added to it".to_owned()) } else { Ok(url) }
+}
+
 /// A number from 0 to 1.
 ///
 /// # Errors
@@ -215,6 +224,8 @@ mod tests {
         for text in ["", "localhost:4318", "/v1", "ftp://a", "http://", "http://a?b", "http://a b"] {
             assert!(http_url(text).is_err(), "{text}");
         }
+        assert_eq!(collector_url("http://otel:4318/base/"), Ok("http://otel:4318/base".to_owned()));
+        assert!(collector_url("http://otel:4318/v1/traces/").unwrap_err().contains("/v1/traces"));
         assert_eq!((ratio("0"), ratio("1.0"), ratio(" 0.25 ")), (Ok(0.0), Ok(1.0), Ok(0.25)));
         for text in ["", "-0.1", "1.1", "NaN", "half", "inf"] {
             assert!(ratio(text).is_err(), "{text}");
