@@ -5,6 +5,7 @@ import unittest
 
 import chart
 
+POLICY = "networkPolicy.enabled=true,networkPolicy.gateway[0].podSelector.matchLabels.a=b"
 # What is set in addition to a good scenario, and what the message has to say.
 REFUSED = [
     # A typo, at each depth.
@@ -165,10 +166,36 @@ REFUSED = [
     ("edge.podDisruptionBudget.maxUnavailable=0", ["edge.podDisruptionBudget.maxUnavailable is 0", "drained"]),
     ("worker.podDisruptionBudget.maxUnavailable=0%", ["worker.podDisruptionBudget.maxUnavailable is 0%", "drained"]),
     (
-        "networkPolicy.enabled=true,networkPolicy.gateway[0].podSelector.matchLabels.a=b,secrets.SIGNAL_REDIS_URL=null,"
+        f"{POLICY},secrets.SIGNAL_REDIS_URL=null,"
         "secrets.SIGNAL_NATS_URL.name=a,secrets.SIGNAL_NATS_URL.key=b",
         ["networkPolicy.egress.backplane.ports", "6379", "secrets.SIGNAL_NATS_URL"],
     ),
+    (f"{POLICY},worker.config.SIGNAL_KAFKA_BROKERS=a:9092\\,b:9093", ["SIGNAL_KAFKA_BROKERS of the worker", "port 9093", "networkPolicy.egress.kafka.ports has [9092]"]),
+    (f"{POLICY},worker.config.SIGNAL_KAFKA_BROKERS=SSL://a,networkPolicy.egress.kafka.ports[0]=9093", ["port 9092", "networkPolicy.egress.kafka.ports has [9093]"]),
+    (f"{POLICY},config.SIGNAL_JWKS_URL=http://issuer.example/jwks", ["SIGNAL_JWKS_URL of the edge", "port 80,", "networkPolicy.egress.issuer.ports has [443]"]),
+    (f"{POLICY},worker.config.SIGNAL_JWKS_URL=https://u:p@[::1]:8443?a=:1", ["SIGNAL_JWKS_URL of the worker", "port 8443", "networkPolicy.egress.issuer.ports"]),
+    (f"{POLICY},networkPolicy.egress.issuer.ports[0]=80", ["SIGNAL_JWKS_URL", "port 443", "[80]"]),
+    (f"{POLICY},config.OTEL_EXPORTER_OTLP_ENDPOINT=https://collector", ["OTEL_EXPORTER_OTLP_ENDPOINT of the edge", "port 443", "networkPolicy.egress.traces.ports has [4318]"]),
+    (f"{POLICY},metrics.serviceMonitor.enabled=true", ["networkPolicy.prometheus", "metrics.serviceMonitor.enabled"]),
+    (f"{POLICY},metrics.annotations=true", ["networkPolicy.prometheus", "metrics.annotations"]),
+    ("networkPolicy.gateway[0].ipBlock.cidr=10.0.0.0", ["/networkPolicy/gateway/0/ipBlock/cidr", "10.0.0.0"]),
+    ("networkPolicy.gateway[0].ipBlock.cidr=10.0.0.256/8", ["/networkPolicy/gateway/0/ipBlock/cidr"]),
+    ("networkPolicy.gateway[0].ipBlock.cidr=10.0.0.0/33", ["/networkPolicy/gateway/0/ipBlock/cidr"]),
+    ("networkPolicy.gateway[0].ipBlock.cidr=fd00::/129", ["/networkPolicy/gateway/0/ipBlock/cidr"]),
+    (
+        "networkPolicy.gateway[0].ipBlock.cidr=10.0.0.0/8,networkPolicy.gateway[0].podSelector.matchLabels.a=b",
+        ["/networkPolicy/gateway/0/podSelector", "an ipBlock stands alone"],
+    ),
+    ("edge.rollout.maxSurge=00%", ["edge.rollout.maxSurge is 00%"]),
+    ("edge.resources.limits.memory=512m", ["/edge/resources/limits/memory", "512m"]),
+    ("worker.volumeMounts[0].name=kafka,worker.volumeMounts[0].mountPath=/a", ["worker.volumeMounts names kafka", "worker.volumes"]),
+    ("edge.volumes[0].name=ca", ["edge.volumes", "ca", "the chart's own"]),
+    # What would end streams again and again.
+    ("gateway.httpRoute.streamTimeout=30s", ["gateway.httpRoute.streamTimeout is 30s", "every stream would end"]),
+    ("gateway.httpRoute.streamTimeout=1ms", ["gateway.httpRoute.streamTimeout is 1ms"]),
+    ("gateway.httpRoute.streamTimeout=4m59s999ms", ["gateway.httpRoute.streamTimeout is 4m59s999ms"]),
+    ("gateway.ingress.enabled=true,gateway.ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/proxy-read-timeout=119s", ["proxy-read-timeout", "119s"]),
+    ("edge.config.SIGNAL_HEARTBEAT_TIMEOUT=59s999ms", ["SIGNAL_HEARTBEAT_TIMEOUT", "59s999ms", "4002"]),
 ]
 # As close to what is refused as may be.
 ACCEPTED = [
@@ -201,6 +228,17 @@ ACCEPTED = [
     "migrate.enabled=false",
     "labels.app\\.kubernetes=x",
     "image.registry=localhost:5000/team/a_b",
+    f"{POLICY},worker.config.SIGNAL_KAFKA_BROKERS=a\\, SSL://[::1]:9092\\,",
+    f"{POLICY},config.SIGNAL_JWKS_URL=http://u:80@issuer:443/jwks:80,config.OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318/",
+    f"{POLICY},config.OTEL_EXPORTER_OTLP_ENDPOINT=https://collector,networkPolicy.egress.traces.ports[0]=443,networkPolicy.egress.traces.ports[1]=4318",
+    f"{POLICY},metrics.annotations=true,networkPolicy.prometheus[0].podSelector.matchLabels.a=b",
+    "networkPolicy.gateway[0].ipBlock.cidr=0.0.0.0/0,networkPolicy.gateway[1].ipBlock.cidr=fd00::/8,networkPolicy.gateway[1].ipBlock.except[0]=fd00::1/128",
+    "gateway.httpRoute.streamTimeout=5m",
+    "gateway.httpRoute.streamTimeout=null",
+    "gateway.ingress.enabled=true,gateway.ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/proxy-read-timeout=120s",
+    "edge.config.SIGNAL_HEARTBEAT_TIMEOUT=1m",
+    "edge.volumes[0].name=a,edge.volumeMounts[0].name=a,edge.volumeMounts[0].mountPath=/a",
+    "edge.resources.limits.memory=3000000000,edge.resources.limits.ephemeral-storage=1Gi,edge.resources.limits.cpu=900m",
     "image.registry=[::1]:5000,edge.image.tag=v1.2_3-rc",
     "edge.image.repository=registry.example:5000/a/signal-edge",
     "caBundle.configMap=ca.live,caBundle.key=_ca.PEM",
@@ -218,6 +256,21 @@ class Refusals(unittest.TestCase):
                 for part in said:
                     self.assertIn(part, message)
                 self.assertNotIn("hunter2", message)
+
+    def test_a_list_that_is_needed_is_not_empty_and_a_peer_is_somebody(self):
+        refused = {
+            "networkPolicy.egress.dns.ports=[]": "/networkPolicy/egress/dns/ports",
+            "networkPolicy.egress.database.ports=[]": "/networkPolicy/egress/database/ports",
+            "networkPolicy.gateway=[{}]": "/networkPolicy/gateway/0",
+            "networkPolicy.prometheus=[{}]": "/networkPolicy/prometheus/0",
+        }
+        for values, where in refused.items():
+            with self.subTest(values):
+                status, message = chart.template("minimal", f"--set-json={values}")
+                self.assertNotEqual(0, status, "it was taken")
+                self.assertIn(where, message)
+        for values in ("networkPolicy.egress.traces.ports=[]", 'networkPolicy.gateway=[{"podSelector":{}}]'):
+            self.assertEqual(0, chart.template("minimal", f"--set-json={values}")[0], values)
 
     def test_what_is_close_to_it_is_taken(self):
         for values in ACCEPTED:
