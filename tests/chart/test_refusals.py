@@ -1,7 +1,10 @@
 """Values that can't be meant are refused before anything is applied, by a message that names them."""
 
 import json
+import shutil
+import tempfile
 import unittest
+from pathlib import Path
 
 import chart
 
@@ -49,6 +52,9 @@ REFUSED = [
     ("edge.config.SIGNAL_HEARTBEAT_INTERVAL=0m0s", ["/edge/config/SIGNAL_HEARTBEAT_INTERVAL", "0m0s"]),
     ("config.OTEL_TRACES_SAMPLER_ARG=2", ["/config/OTEL_TRACES_SAMPLER_ARG", "got 2, want 1"]),
     ("config.OTEL_TRACES_SAMPLER_ARG=-1", ["/config/OTEL_TRACES_SAMPLER_ARG", "want 0"]),
+    ("edge.config.SIGNAL_STREAM_PATH=/", ["/edge/config/SIGNAL_STREAM_PATH"]),
+    ("config.SIGNAL_BASE_PATH=/v1//signal", ["/config/SIGNAL_BASE_PATH", "/v1//signal"]),
+    ("worker.config.SIGNAL_KAFKA_TOPIC=a topic", ["/worker/config/SIGNAL_KAFKA_TOPIC", "a topic"]),
     # A wrong type, or one of the words that there are not.
     ("edge.replicas=two", ["/edge/replicas", "want integer"]),
     ("edge.autoscaling.enabled=yes", ["/edge/autoscaling/enabled", "want boolean"]),
@@ -257,6 +263,11 @@ class Refusals(unittest.TestCase):
                     self.assertIn(part, message)
                 self.assertNotIn("hunter2", message)
 
+    def test_a_number_that_is_written_as_text_has_the_same_bounds(self):
+        for value, taken in {"SIGNAL_BATCH_SIZE=999999": False, "SIGNAL_BATCH_SIZE=100001": False, "SIGNAL_BATCH_SIZE=100000": True}.items():
+            status, message = chart.template("minimal", f"--set-string=worker.config.{value}")
+            self.assertEqual(taken, status == 0, message)
+
     def test_a_list_that_is_needed_is_not_empty_and_a_peer_is_somebody(self):
         refused = {
             "networkPolicy.egress.dns.ports=[]": "/networkPolicy/egress/dns/ports",
@@ -286,6 +297,28 @@ class Refusals(unittest.TestCase):
             self.assertIn(f"{release}-signal", message)
             self.assertIn("fullnameOverride", message)
             self.assertEqual(0, chart.helm(*arguments, "--set=fullnameOverride=live")[0])
+
+    def test_two_backplanes_are_warned_of(self):
+        # Notes are rendered for a cluster alone: here they are what a manifest of a copy says.
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "signal"
+            shutil.copytree(chart.CHART, copy)
+            (copy / "templates/NOTES.txt").rename(copy / "notes.txt")
+            (copy / "templates/shown.yaml").write_text('notes: |\n  {{- tpl (.Files.Get "notes.txt") . | nindent 2 }}\n')
+
+            def notes(*values):
+                status, said = chart.template("minimal", "--show-only=templates/shown.yaml", *(f"--set={value}" for value in values), of=copy)
+                self.assertEqual(0, status, said)
+                return chart.yaml.safe_load(said)["notes"]
+
+            nats = "SIGNAL_NATS_URL.name=a,{0}.SIGNAL_NATS_URL.key=b,{0}.SIGNAL_REDIS_URL=null"
+            self.assertIn("See it come up", notes())
+            self.assertNotIn("WARNING", notes())
+            self.assertNotIn("WARNING", notes("secrets." + nats.format("secrets")))
+            said = notes("worker.secrets." + nats.format("worker.secrets"))
+            self.assertIn("WARNING: the edge has SIGNAL_REDIS_URL and the worker SIGNAL_NATS_URL", said)
+            said = notes("edge.secrets." + nats.format("edge.secrets"))
+            self.assertIn("WARNING: the edge has SIGNAL_NATS_URL and the worker SIGNAL_REDIS_URL", said)
 
     def test_every_map_is_closed_unless_a_user_fills_it(self):
         schema = json.loads((chart.CHART / "values.schema.json").read_text())

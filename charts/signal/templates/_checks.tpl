@@ -233,3 +233,17 @@ it may be `beginning`, `end`, a time such as 2026-11-23T08:00:00Z, a day such as
 {{- else -}}9092
 {{- end -}}
 {{- end -}}
+
+{{- /* What may be meant, and hardly is. */ -}}
+{{- define "signal.warnings" -}}
+{{- $backplanes := dict -}}
+{{- range $component := list "edge" "worker" -}}
+{{- $secrets := include "signal.secrets" (dict "root" $ "component" $component) | fromJson -}}
+{{- $_ := set $backplanes $component (ternary "SIGNAL_NATS_URL" "SIGNAL_REDIS_URL" (hasKey $secrets "SIGNAL_NATS_URL")) -}}
+{{- end -}}
+{{- if ne $backplanes.edge $backplanes.worker }}
+
+WARNING: the edge has {{ $backplanes.edge }} and the worker {{ $backplanes.worker }}. They are two backplanes: nobody is told of what the
+worker writes until they read their list.
+{{- end -}}
+{{- end -}}
