@@ -192,6 +192,7 @@ REFUSED = [
         "networkPolicy.gateway[0].ipBlock.cidr=10.0.0.0/8,networkPolicy.gateway[0].podSelector.matchLabels.a=b",
         ["/networkPolicy/gateway/0/podSelector", "an ipBlock stands alone"],
     ),
+    ("edge.podDisruptionBudget.maxUnavailable=00%", ["edge.podDisruptionBudget.maxUnavailable is 00%"]),
     ("edge.rollout.maxSurge=00%", ["edge.rollout.maxSurge is 00%"]),
     ("edge.resources.limits.memory=512m", ["/edge/resources/limits/memory", "512m"]),
     ("worker.volumeMounts[0].name=kafka,worker.volumeMounts[0].mountPath=/a", ["worker.volumeMounts names kafka", "worker.volumes"]),

@@ -45,14 +45,14 @@
 
 {{- range $component := list "edge" "worker" -}}
 {{- $own := get $root.Values $component -}}
-{{- if regexMatch "^0+%?$" (toString $own.rollout.maxSurge) -}}
+{{- if regexMatch "^0+%?$" (include "signal.text" $own.rollout.maxSurge) -}}
 {{- fail (printf "%s.rollout.maxSurge is %v, and no pod may be missing during a rollout: it could never begin" $component $own.rollout.maxSurge) -}}
 {{- end -}}
 {{- if and $own.autoscaling.enabled $own.autoscaling.cpu (not (dig "requests" "cpu" "" $own.resources)) -}}
 {{- fail (printf "%s.autoscaling.cpu is a share of %s.resources.requests.cpu, which is not set" $component $component) -}}
 {{- end -}}
 {{- $budget := $own.podDisruptionBudget -}}
-{{- if and $budget.enabled (eq 0 (toString $budget.maxUnavailable | trimSuffix "%" | int)) -}}
+{{- if and $budget.enabled (regexMatch "^0+%?$" (include "signal.text" $budget.maxUnavailable)) -}}
 {{- fail (printf "%s.podDisruptionBudget.maxUnavailable is %v: no node that has such a pod could ever be drained. %s.podDisruptionBudget.enabled: false is for no budget" $component $budget.maxUnavailable $component) -}}
 {{- end -}}
 {{- end -}}
