@@ -176,12 +176,27 @@ REFUSED = [
         "secrets.SIGNAL_NATS_URL.name=a,secrets.SIGNAL_NATS_URL.key=b",
         ["networkPolicy.egress.backplane.ports", "6379", "secrets.SIGNAL_NATS_URL"],
     ),
-    (f"{POLICY},worker.config.SIGNAL_KAFKA_BROKERS=a:9092\\,b:9093", ["SIGNAL_KAFKA_BROKERS of the worker", "port 9093", "networkPolicy.egress.kafka.ports has [9092]"]),
-    (f"{POLICY},worker.config.SIGNAL_KAFKA_BROKERS=SSL://a,networkPolicy.egress.kafka.ports[0]=9093", ["port 9092", "networkPolicy.egress.kafka.ports has [9093]"]),
-    (f"{POLICY},config.SIGNAL_JWKS_URL=http://issuer.example/jwks", ["SIGNAL_JWKS_URL of the edge", "port 80,", "networkPolicy.egress.issuer.ports has [443]"]),
-    (f"{POLICY},worker.config.SIGNAL_JWKS_URL=https://u:p@[::1]:8443?a=:1", ["SIGNAL_JWKS_URL of the worker", "port 8443", "networkPolicy.egress.issuer.ports"]),
+    (
+        f"{POLICY},worker.config.SIGNAL_KAFKA_BROKERS=a:9092\\,b:9093",
+        ["SIGNAL_KAFKA_BROKERS of the worker", "port 9093", "networkPolicy.egress.kafka.ports has [9092]"],
+    ),
+    (
+        f"{POLICY},worker.config.SIGNAL_KAFKA_BROKERS=SSL://a,networkPolicy.egress.kafka.ports[0]=9093",
+        ["port 9092", "networkPolicy.egress.kafka.ports has [9093]"],
+    ),
+    (
+        f"{POLICY},config.SIGNAL_JWKS_URL=http://issuer.example/jwks",
+        ["SIGNAL_JWKS_URL of the edge", "port 80,", "networkPolicy.egress.issuer.ports has [443]"],
+    ),
+    (
+        f"{POLICY},worker.config.SIGNAL_JWKS_URL=https://u:p@[::1]:8443?a=:1",
+        ["SIGNAL_JWKS_URL of the worker", "port 8443", "networkPolicy.egress.issuer.ports"],
+    ),
     (f"{POLICY},networkPolicy.egress.issuer.ports[0]=80", ["SIGNAL_JWKS_URL", "port 443", "[80]"]),
-    (f"{POLICY},config.OTEL_EXPORTER_OTLP_ENDPOINT=https://collector", ["OTEL_EXPORTER_OTLP_ENDPOINT of the edge", "port 443", "networkPolicy.egress.traces.ports has [4318]"]),
+    (
+        f"{POLICY},config.OTEL_EXPORTER_OTLP_ENDPOINT=https://collector",
+        ["OTEL_EXPORTER_OTLP_ENDPOINT of the edge", "port 443", "networkPolicy.egress.traces.ports has [4318]"],
+    ),
     (f"{POLICY},metrics.serviceMonitor.enabled=true", ["networkPolicy.prometheus", "metrics.serviceMonitor.enabled"]),
     (f"{POLICY},metrics.annotations=true", ["networkPolicy.prometheus", "metrics.annotations"]),
     ("networkPolicy.gateway[0].ipBlock.cidr=10.0.0.0", ["/networkPolicy/gateway/0/ipBlock/cidr", "10.0.0.0"]),
@@ -201,7 +216,10 @@ REFUSED = [
     ("gateway.httpRoute.streamTimeout=30s", ["gateway.httpRoute.streamTimeout is 30s", "every stream would end"]),
     ("gateway.httpRoute.streamTimeout=1ms", ["gateway.httpRoute.streamTimeout is 1ms"]),
     ("gateway.httpRoute.streamTimeout=4m59s999ms", ["gateway.httpRoute.streamTimeout is 4m59s999ms"]),
-    ("gateway.ingress.enabled=true,gateway.ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/proxy-read-timeout=119s", ["proxy-read-timeout", "119s"]),
+    (
+        "gateway.ingress.enabled=true,gateway.ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/proxy-read-timeout=119s",
+        ["proxy-read-timeout", "119s"],
+    ),
     ("edge.config.SIGNAL_HEARTBEAT_TIMEOUT=59s999ms", ["SIGNAL_HEARTBEAT_TIMEOUT", "59s999ms", "4002"]),
 ]
 # As close to what is refused as may be.
