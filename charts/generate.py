@@ -2,8 +2,8 @@
 
 - from the binaries' own reference (`signal config-reference --json`): the variables in `values.schema.json`, each with
   its kind, and `files/defaults.json`, which templates read;
-- from the binary itself, which is asked what it takes (`signal check-config`): the bounds of numbers, and whether a duration
-  or a size may be 0;
+- from the binary itself, which is asked what it takes (`signal check-config`): the bounds of numbers, also of those that are
+  written as text, whether a duration or a size may be 0, and whether a path may be the root;
 - from the workspace: the version and appVersion in `Chart.yaml`;
 - from the comments of `values.yaml`: the descriptions in the schema, and the table of values in `README.md`.
 
@@ -35,9 +35,13 @@ KINDS = {
     "number": {"type": ["number", "string"], "pattern": "^[0-9]*[.]?[0-9]+$"},
     "switch": {"type": "boolean"},
     "url": {"type": "string", "pattern": "^(https?://[^ ]+)?$"},
-    "path": {"type": "string", "pattern": "^/[^ ]*$"},
+    "path": {"type": "string", "pattern": "^/([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*/?)?$"},
     "text": {"type": "string"},
 }
+# Of text of which the binaries take not all. Empty is not set.
+TOPIC = {"pattern": "^[A-Za-z0-9._-]*$", "maxLength": 249}
+TEXTS = {"SIGNAL_KAFKA_TOPIC": TOPIC, "SIGNAL_KAFKA_DEAD_LETTER_TOPIC": TOPIC}
+BELOW_ROOT = "^/[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*/?$"
 # The same where 0 is refused.
 ABOVE_ZERO = {
     "duration": {"pattern": f"^([0-9]+{UNITS})*[0-9]*[1-9][0-9]*{UNITS}([0-9]+{UNITS})*$"},
@@ -57,10 +61,40 @@ def variable_schema(variable):
         shape = {**KINDS[variable["kind"]], **variable.get("bounds", {})}
         if variable.get("above_zero"):
             shape.update(ABOVE_ZERO[variable["kind"]])
+        if "maximum" in shape:
+            shape["pattern"] = written(variable["kind"], shape["minimum"], shape["maximum"])
+        if variable.get("below_root"):
+            shape["pattern"] = BELOW_ROOT
+        shape.update(TEXTS.get(variable["name"], {}))
         types = shape["type"] if isinstance(shape["type"], list) else [shape["type"]]
         shape = {**shape, "type": [*types, "null"]}
     default = {"default": variable["default"]} if "default" in variable else {}
     return {"description": variable["meaning"], **default, **shape}
+
+
+def written(kind, least, most):
+    """A pattern of the numbers between two that are written as text."""
+    if kind == "integer":
+        return f"^0*({'|'.join(([] if least else ['0']) + up_to(most))})$"
+    assert least == 0, "a fraction that may not be 0"
+    below = "|".join(["0", *(up_to(most - 1) if most > 1 else [])])
+    return f"^0*(({below})([.][0-9]*)?|[.][0-9]+|{most}([.]0*)?)$"
+
+
+def up_to(most):
+    """Patterns of the numbers from 1 to `most`, without zeros before them."""
+    text = str(most)
+
+    def digits(count):
+        return f"[0-9]{{{count}}}" if count > 1 else "[0-9]" * count
+
+    shorter = [f"[1-9][0-9]{{0,{len(text) - 2}}}"] if len(text) > 1 else []
+    same = [
+        f"{text[:place]}[{0 if place else 1}-{int(digit) - 1}]{digits(len(text) - place - 1)}"
+        for place, digit in enumerate(text)
+        if int(digit) > (0 if place else 1)
+    ]
+    return [*shorter, *same, text]
 
 
 def refused(why):
@@ -222,7 +256,7 @@ def read_reference(binary):
 
 
 def find_bounds(binary, variable):
-    if variable["kind"] not in ABOVE_ZERO or variable["secret"]:
+    if variable["kind"] not in (*ABOVE_ZERO, "path") or variable["secret"]:
         return
     name = variable["name"]
 
@@ -230,6 +264,9 @@ def find_bounds(binary, variable):
         done = subprocess.run([binary, "check-config"], capture_output=True, text=True, env={name: str(value)})
         return f"{name}: invalid value" not in done.stdout + done.stderr
 
+    if variable["kind"] == "path":
+        variable["below_root"] = not takes("/")
+        return
     variable["above_zero"] = not takes(0)
     if variable["kind"] in ("integer", "number"):
         variable["bounds"] = bounds(takes, int(float(variable.get("default", 1))))

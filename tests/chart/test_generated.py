@@ -1,5 +1,6 @@
 """What of the chart is made from something else is what it would be made today."""
 
+import re
 import sys
 import unittest
 from functools import cache
@@ -60,7 +61,7 @@ class Generated(unittest.TestCase):
         self.assertEqual([], [".".join(path) for path in leaves if path not in described])
 
     def test_examples_in_the_documents_render(self):
-        for path in (chart.CHART / "README.md", chart.ROOT / "docs/kubernetes.md"):
+        for path in (chart.CHART / "README.md", chart.ROOT / "docs/kubernetes.md", chart.ROOT / "docs/replay.md"):
             examples = [block.split("```")[0] for block in path.read_text().split("```yaml\n# values.yaml\n")[1:]]
             self.assertTrue(examples, path.name)
             for number, example in enumerate(examples):
@@ -68,3 +69,20 @@ class Generated(unittest.TestCase):
                 values.write_text(example)
                 status, said = chart.template("minimal", f"--values={values}")
                 self.assertEqual(0, status, f"{path.name}: {said}")
+
+    def test_the_example_of_production_is_the_scenario(self):
+        [example] = re.findall(r"```yaml\n(# production\.yaml\n.*?)```", (chart.ROOT / "docs/kubernetes.md").read_text(), flags=re.S)
+        self.assertEqual(chart.scenario("production").read_text(), example)
+
+    def test_what_the_example_of_production_refers_to_is_said(self):
+        text = (chart.ROOT / "docs/kubernetes.md").read_text()
+        made = {name: set() for name in ("signal", "signal-kafka")}
+        for name in made:
+            for command in re.findall(rf"create secret generic {name} (.*?)\n\$", text.replace("\n```", "\n$"), flags=re.S):
+                made[name] |= set(re.findall(r"--from-(?:literal|file)=([a-z-]+)=", command))
+        for _, _, spec in chart.pods("production"):
+            for container in chart.containers(spec):
+                for variable in container["env"]:
+                    if "valueFrom" in variable:
+                        reference = variable["valueFrom"]["secretKeyRef"]
+                        self.assertIn(reference["key"], made[reference["name"]])

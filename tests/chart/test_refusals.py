@@ -1,10 +1,14 @@
 """Values that can't be meant are refused before anything is applied, by a message that names them."""
 
 import json
+import shutil
+import tempfile
 import unittest
+from pathlib import Path
 
 import chart
 
+POLICY = "networkPolicy.enabled=true,networkPolicy.gateway[0].podSelector.matchLabels.a=b"
 # What is set in addition to a good scenario, and what the message has to say.
 REFUSED = [
     # A typo, at each depth.
@@ -48,6 +52,9 @@ REFUSED = [
     ("edge.config.SIGNAL_HEARTBEAT_INTERVAL=0m0s", ["/edge/config/SIGNAL_HEARTBEAT_INTERVAL", "0m0s"]),
     ("config.OTEL_TRACES_SAMPLER_ARG=2", ["/config/OTEL_TRACES_SAMPLER_ARG", "got 2, want 1"]),
     ("config.OTEL_TRACES_SAMPLER_ARG=-1", ["/config/OTEL_TRACES_SAMPLER_ARG", "want 0"]),
+    ("edge.config.SIGNAL_STREAM_PATH=/", ["/edge/config/SIGNAL_STREAM_PATH"]),
+    ("config.SIGNAL_BASE_PATH=/v1//signal", ["/config/SIGNAL_BASE_PATH", "/v1//signal"]),
+    ("worker.config.SIGNAL_KAFKA_TOPIC=a topic", ["/worker/config/SIGNAL_KAFKA_TOPIC", "a topic"]),
     # A wrong type, or one of the words that there are not.
     ("edge.replicas=two", ["/edge/replicas", "want integer"]),
     ("edge.autoscaling.enabled=yes", ["/edge/autoscaling/enabled", "want boolean"]),
@@ -70,6 +77,36 @@ REFUSED = [
     ("gateway.ingress.hosts[0]=a.*.example", ["/gateway/ingress/hosts/0", "a.*.example"]),
     ("gateway.ingress.hosts[0]=10.0.0.1", ["/gateway/ingress/hosts/0", "10.0.0.1"]),
     ("gateway.ingress.tls[0].hosts[0]=signal_example", ["/gateway/ingress/tls/0/hosts/0", "signal_example"]),
+    # A string that would be more than a string, and what no image can be called.
+    ("edge.priorityClassName=x\nhostNetwork: true", ["/edge/priorityClassName"]),
+    ("gateway.ingress.className=x\nrules: []", ["/gateway/ingress/className"]),
+    ("replay.checkpointClaim=x\nreadOnly: true", ["/replay/checkpointClaim"]),
+    ("worker.serviceAccount.name=x\nhostPID: true", ["/worker/serviceAccount/name"]),
+    ("edge.serviceAccount.name=Edge", ["/edge/serviceAccount/name", "Edge"]),
+    ("edge.image.repository=signal\ncommand: [sh]", ["/edge/image/repository"]),
+    ("edge.image.repository=signal-edge:v1", ["/edge/image/repository", "signal-edge:v1"]),
+    ("image.registry=https://registry.example", ["/image/registry", "https://registry.example"]),
+    ("image.tag=v1/2", ["/image/tag", "v1/2"]),
+    ("worker.image.tag=v1 ", ["/worker/image/tag"]),
+    ("caBundle.secret=ca,caBundle.key=", ["/caBundle/key"]),
+    ("caBundle.secret=My_CA", ["/caBundle/secret", "My_CA"]),
+    ("secrets.SIGNAL_REDIS_URL.name=a b", ["/secrets/SIGNAL_REDIS_URL/name", "a b"]),
+    ("imagePullSecrets[0].name=My_Secret", ["/imagePullSecrets/0/name", "My_Secret"]),
+    ("worker.keda.metadata.sasl\nx=none", ["/worker/keda/metadata"]),
+    ("worker.keda.authenticationRef.kind=TriggerAuthentication", ["/worker/keda/authenticationRef", "name"]),
+    ("worker.keda.authenticationRef.name=", ["/worker/keda/authenticationRef/name"]),
+    ("gateway.ingress.tls[0].secretName=TLS", ["/gateway/ingress/tls/0/secretName", "TLS"]),
+    ("gateway.httpRoute.parentRefs[0].name=Public", ["/gateway/httpRoute/parentRefs/0/name", "Public"]),
+    # What is Helm's or the chart's own.
+    ("migrate.annotations.helm\\.sh/hook=post-delete", ["'/migrate/annotations/helm.sh~1hook'", "Helm goes by it"]),
+    ("edge.podAnnotations.helm\\.sh/resource-policy=keep", ["'/edge/podAnnotations/helm.sh~1resource-policy'"]),
+    ("labels.helm\\.sh/chart=x", ["'/labels/helm.sh~1chart'", "Helm goes by it"]),
+    ("labels.signal/port=x", ["'/labels/signal~1port'", "monitors go by it"]),
+    ("metrics.serviceMonitor.labels.app\\.kubernetes\\.io/name=x", ["/metrics/serviceMonitor/labels/", "selectors go by it"]),
+    ("worker.keda.metadata.topic=other", ["/worker/keda/metadata/topic", "SIGNAL_KAFKA_TOPIC"]),
+    ("worker.keda.metadata.lagThreshold=1", ["/worker/keda/metadata/lagThreshold", "worker.keda.lagThreshold"]),
+    ("labels.team=real time", ["/labels/team", "real time"]),
+    ("edge.podLabels.-team=x", ["/edge/podLabels", "-team"]),
     # A secret in plain, anywhere. Its value is not said again.
     ("config.SIGNAL_REDIS_URL=redis://:hunter2@cache", ["/config/SIGNAL_REDIS_URL", "a secret"]),
     ("edge.config.SIGNAL_IDENTITY_KEY=hunter2", ["/edge/config/SIGNAL_IDENTITY_KEY", "edge.secrets"]),
@@ -135,10 +172,55 @@ REFUSED = [
     ("edge.podDisruptionBudget.maxUnavailable=0", ["edge.podDisruptionBudget.maxUnavailable is 0", "drained"]),
     ("worker.podDisruptionBudget.maxUnavailable=0%", ["worker.podDisruptionBudget.maxUnavailable is 0%", "drained"]),
     (
-        "networkPolicy.enabled=true,networkPolicy.gateway[0].podSelector.matchLabels.a=b,secrets.SIGNAL_REDIS_URL=null,"
+        f"{POLICY},secrets.SIGNAL_REDIS_URL=null,"
         "secrets.SIGNAL_NATS_URL.name=a,secrets.SIGNAL_NATS_URL.key=b",
         ["networkPolicy.egress.backplane.ports", "6379", "secrets.SIGNAL_NATS_URL"],
     ),
+    (
+        f"{POLICY},worker.config.SIGNAL_KAFKA_BROKERS=a:9092\\,b:9093",
+        ["SIGNAL_KAFKA_BROKERS of the worker", "port 9093", "networkPolicy.egress.kafka.ports has [9092]"],
+    ),
+    (
+        f"{POLICY},worker.config.SIGNAL_KAFKA_BROKERS=SSL://a,networkPolicy.egress.kafka.ports[0]=9093",
+        ["port 9092", "networkPolicy.egress.kafka.ports has [9093]"],
+    ),
+    (
+        f"{POLICY},config.SIGNAL_JWKS_URL=http://issuer.example/jwks",
+        ["SIGNAL_JWKS_URL of the edge", "port 80,", "networkPolicy.egress.issuer.ports has [443]"],
+    ),
+    (
+        f"{POLICY},worker.config.SIGNAL_JWKS_URL=https://u:p@[::1]:8443?a=:1",
+        ["SIGNAL_JWKS_URL of the worker", "port 8443", "networkPolicy.egress.issuer.ports"],
+    ),
+    (f"{POLICY},networkPolicy.egress.issuer.ports[0]=80", ["SIGNAL_JWKS_URL", "port 443", "[80]"]),
+    (
+        f"{POLICY},config.OTEL_EXPORTER_OTLP_ENDPOINT=https://collector",
+        ["OTEL_EXPORTER_OTLP_ENDPOINT of the edge", "port 443", "networkPolicy.egress.traces.ports has [4318]"],
+    ),
+    (f"{POLICY},metrics.serviceMonitor.enabled=true", ["networkPolicy.prometheus", "metrics.serviceMonitor.enabled"]),
+    (f"{POLICY},metrics.annotations=true", ["networkPolicy.prometheus", "metrics.annotations"]),
+    ("networkPolicy.gateway[0].ipBlock.cidr=10.0.0.0", ["/networkPolicy/gateway/0/ipBlock/cidr", "10.0.0.0"]),
+    ("networkPolicy.gateway[0].ipBlock.cidr=10.0.0.256/8", ["/networkPolicy/gateway/0/ipBlock/cidr"]),
+    ("networkPolicy.gateway[0].ipBlock.cidr=10.0.0.0/33", ["/networkPolicy/gateway/0/ipBlock/cidr"]),
+    ("networkPolicy.gateway[0].ipBlock.cidr=fd00::/129", ["/networkPolicy/gateway/0/ipBlock/cidr"]),
+    (
+        "networkPolicy.gateway[0].ipBlock.cidr=10.0.0.0/8,networkPolicy.gateway[0].podSelector.matchLabels.a=b",
+        ["/networkPolicy/gateway/0/podSelector", "an ipBlock stands alone"],
+    ),
+    ("edge.podDisruptionBudget.maxUnavailable=00%", ["edge.podDisruptionBudget.maxUnavailable is 00%"]),
+    ("edge.rollout.maxSurge=00%", ["edge.rollout.maxSurge is 00%"]),
+    ("edge.resources.limits.memory=512m", ["/edge/resources/limits/memory", "512m"]),
+    ("worker.volumeMounts[0].name=kafka,worker.volumeMounts[0].mountPath=/a", ["worker.volumeMounts names kafka", "worker.volumes"]),
+    ("edge.volumes[0].name=ca", ["edge.volumes", "ca", "the chart's own"]),
+    # What would end streams again and again.
+    ("gateway.httpRoute.streamTimeout=30s", ["gateway.httpRoute.streamTimeout is 30s", "every stream would end"]),
+    ("gateway.httpRoute.streamTimeout=1ms", ["gateway.httpRoute.streamTimeout is 1ms"]),
+    ("gateway.httpRoute.streamTimeout=4m59s999ms", ["gateway.httpRoute.streamTimeout is 4m59s999ms"]),
+    (
+        "gateway.ingress.enabled=true,gateway.ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/proxy-read-timeout=119s",
+        ["proxy-read-timeout", "119s"],
+    ),
+    ("edge.config.SIGNAL_HEARTBEAT_TIMEOUT=59s999ms", ["SIGNAL_HEARTBEAT_TIMEOUT", "59s999ms", "4002"]),
 ]
 # As close to what is refused as may be.
 ACCEPTED = [
@@ -170,6 +252,23 @@ ACCEPTED = [
     "gateway.ingress.enabled=true,gateway.ingress.hosts[0]=*.shop.example,gateway.ingress.hosts[1]=localhost",
     "migrate.enabled=false",
     "labels.app\\.kubernetes=x",
+    "image.registry=localhost:5000/team/a_b",
+    f"{POLICY},worker.config.SIGNAL_KAFKA_BROKERS=a\\, SSL://[::1]:9092\\,",
+    f"{POLICY},config.SIGNAL_JWKS_URL=http://u:80@issuer:443/jwks:80,config.OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318/",
+    f"{POLICY},config.OTEL_EXPORTER_OTLP_ENDPOINT=https://collector,networkPolicy.egress.traces.ports[0]=443,networkPolicy.egress.traces.ports[1]=4318",
+    f"{POLICY},metrics.annotations=true,networkPolicy.prometheus[0].podSelector.matchLabels.a=b",
+    "networkPolicy.gateway[0].ipBlock.cidr=0.0.0.0/0,networkPolicy.gateway[1].ipBlock.cidr=fd00::/8,networkPolicy.gateway[1].ipBlock.except[0]=fd00::1/128",
+    "gateway.httpRoute.streamTimeout=5m",
+    "gateway.httpRoute.streamTimeout=null",
+    "gateway.ingress.enabled=true,gateway.ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/proxy-read-timeout=120s",
+    "edge.config.SIGNAL_HEARTBEAT_TIMEOUT=1m",
+    "edge.volumes[0].name=a,edge.volumeMounts[0].name=a,edge.volumeMounts[0].mountPath=/a",
+    "edge.resources.limits.memory=3000000000,edge.resources.limits.ephemeral-storage=1Gi,edge.resources.limits.cpu=900m",
+    "image.registry=[::1]:5000,edge.image.tag=v1.2_3-rc",
+    "edge.image.repository=registry.example:5000/a/signal-edge",
+    "caBundle.configMap=ca.live,caBundle.key=_ca.PEM",
+    "worker.keda.metadata.sasl=none,worker.keda.authenticationRef.name=kafka",
+    "edge.podAnnotations.helm\\.sh\\.example/a=any thing",
 ]
 
 
@@ -182,6 +281,26 @@ class Refusals(unittest.TestCase):
                 for part in said:
                     self.assertIn(part, message)
                 self.assertNotIn("hunter2", message)
+
+    def test_a_number_that_is_written_as_text_has_the_same_bounds(self):
+        for value, taken in {"SIGNAL_BATCH_SIZE=999999": False, "SIGNAL_BATCH_SIZE=100001": False, "SIGNAL_BATCH_SIZE=100000": True}.items():
+            status, message = chart.template("minimal", f"--set-string=worker.config.{value}")
+            self.assertEqual(taken, status == 0, message)
+
+    def test_a_list_that_is_needed_is_not_empty_and_a_peer_is_somebody(self):
+        refused = {
+            "networkPolicy.egress.dns.ports=[]": "/networkPolicy/egress/dns/ports",
+            "networkPolicy.egress.database.ports=[]": "/networkPolicy/egress/database/ports",
+            "networkPolicy.gateway=[{}]": "/networkPolicy/gateway/0",
+            "networkPolicy.prometheus=[{}]": "/networkPolicy/prometheus/0",
+        }
+        for values, where in refused.items():
+            with self.subTest(values):
+                status, message = chart.template("minimal", f"--set-json={values}")
+                self.assertNotEqual(0, status, "it was taken")
+                self.assertIn(where, message)
+        for values in ("networkPolicy.egress.traces.ports=[]", 'networkPolicy.gateway=[{"podSelector":{}}]'):
+            self.assertEqual(0, chart.template("minimal", f"--set-json={values}")[0], values)
 
     def test_what_is_close_to_it_is_taken(self):
         for values in ACCEPTED:
@@ -197,6 +316,28 @@ class Refusals(unittest.TestCase):
             self.assertIn(f"{release}-signal", message)
             self.assertIn("fullnameOverride", message)
             self.assertEqual(0, chart.helm(*arguments, "--set=fullnameOverride=live")[0])
+
+    def test_two_backplanes_are_warned_of(self):
+        # Notes are rendered for a cluster alone: here they are what a manifest of a copy says.
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "signal"
+            shutil.copytree(chart.CHART, copy)
+            (copy / "templates/NOTES.txt").rename(copy / "notes.txt")
+            (copy / "templates/shown.yaml").write_text('notes: |\n  {{- tpl (.Files.Get "notes.txt") . | nindent 2 }}\n')
+
+            def notes(*values):
+                status, said = chart.template("minimal", "--show-only=templates/shown.yaml", *(f"--set={value}" for value in values), of=copy)
+                self.assertEqual(0, status, said)
+                return chart.yaml.safe_load(said)["notes"]
+
+            nats = "SIGNAL_NATS_URL.name=a,{0}.SIGNAL_NATS_URL.key=b,{0}.SIGNAL_REDIS_URL=null"
+            self.assertIn("See it come up", notes())
+            self.assertNotIn("WARNING", notes())
+            self.assertNotIn("WARNING", notes("secrets." + nats.format("secrets")))
+            said = notes("worker.secrets." + nats.format("worker.secrets"))
+            self.assertIn("WARNING: the edge has SIGNAL_REDIS_URL and the worker SIGNAL_NATS_URL", said)
+            said = notes("edge.secrets." + nats.format("edge.secrets"))
+            self.assertIn("WARNING: the edge has SIGNAL_NATS_URL and the worker SIGNAL_REDIS_URL", said)
 
     def test_every_map_is_closed_unless_a_user_fills_it(self):
         schema = json.loads((chart.CHART / "values.schema.json").read_text())

@@ -42,7 +42,7 @@ class Checkout:
             into.parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if (ROOT / path).is_dir() else shutil.copy)(ROOT / path, into)
         chart = read("charts/signal/Chart.yaml")
-        self.write("charts/signal/Chart.yaml", re.sub(r"^appVersion: .*$", "appVersion: 1.2.3", chart, flags=re.M))
+        self.write("charts/signal/Chart.yaml", re.sub(r"^(version|appVersion): .*$", r"\1: 1.2.3", chart, flags=re.M))
         self.write("Cargo.toml", f'[workspace.package]\nversion = "{version}"\nedition = "2024"\n\n[workspace]\n')
         self.write("CHANGELOG.md", f"# Changelog\n\n{changelog}\n## 1.2.2 - 2026-01-01\n\n- An older thing.\n")
         self.write(".gitignore", "/target\n")
@@ -115,6 +115,20 @@ class Refusals(unittest.TestCase):
     def test_a_chart_of_another_version_is_refused(self):
         with Checkout(version="1.2.2") as checkout:
             self.refused(checkout, "The chart is of 1.2.3", "the workspace of 1.2.2")
+        # The package is named by the one, and its images by the other.
+        for field, line in (("version", "version: 1.2.2"), ("appVersion", 'appVersion: "1.2.2"'), ("version", "versions: 1.2.3")):
+            with Checkout() as checkout:
+                chart = (Path(checkout.folder.name) / "charts/signal/Chart.yaml").read_text(encoding="utf-8")
+                checkout.write("charts/signal/Chart.yaml", re.sub(f"^{field}: .*$", line, chart, flags=re.M))
+                checkout.commit()
+                self.refused(checkout, f"({field} in charts/signal/Chart.yaml)", "the workspace of 1.2.3")
+
+    def test_a_charts_version_may_be_quoted(self):
+        with Checkout() as checkout:
+            chart = (Path(checkout.folder.name) / "charts/signal/Chart.yaml").read_text(encoding="utf-8")
+            checkout.write("charts/signal/Chart.yaml", re.sub(r"^(version|appVersion): (.*)$", r'\1: "\2" # both', chart, flags=re.M))
+            checkout.commit()
+            self.assertEqual(checkout.run("release", "--check"), (0, "1.2.3 can be built\n"))
 
     def test_a_word_that_is_no_option_is_refused(self):
         with Checkout() as checkout:

@@ -45,21 +45,37 @@
 
 {{- range $component := list "edge" "worker" -}}
 {{- $own := get $root.Values $component -}}
-{{- if has (toString $own.rollout.maxSurge) (list "0" "0%") -}}
+{{- if regexMatch "^0+%?$" (include "signal.text" $own.rollout.maxSurge) -}}
 {{- fail (printf "%s.rollout.maxSurge is %v, and no pod may be missing during a rollout: it could never begin" $component $own.rollout.maxSurge) -}}
 {{- end -}}
 {{- if and $own.autoscaling.enabled $own.autoscaling.cpu (not (dig "requests" "cpu" "" $own.resources)) -}}
 {{- fail (printf "%s.autoscaling.cpu is a share of %s.resources.requests.cpu, which is not set" $component $component) -}}
 {{- end -}}
 {{- $budget := $own.podDisruptionBudget -}}
-{{- if and $budget.enabled (eq 0 (toString $budget.maxUnavailable | trimSuffix "%" | int)) -}}
+{{- if and $budget.enabled (regexMatch "^0+%?$" (include "signal.text" $budget.maxUnavailable)) -}}
 {{- fail (printf "%s.podDisruptionBudget.maxUnavailable is %v: no node that has such a pod could ever be drained. %s.podDisruptionBudget.enabled: false is for no budget" $component $budget.maxUnavailable $component) -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.networkPolicy.enabled (hasKey (include "signal.secrets" $edge | fromJson) "SIGNAL_NATS_URL") -}}
-{{- if eq (toJson .Values.networkPolicy.egress.backplane.ports) "[6379]" -}}
-{{- fail "networkPolicy.egress.backplane.ports is Redis's 6379, and secrets.SIGNAL_NATS_URL names a NATS: say its port, such as 4222, or the policy cuts it off" -}}
+
+{{- range $component := list "edge" "worker" -}}
+{{- $own := get $root.Values $component -}}
+{{- $there := list -}}
+{{- range $own.volumes -}}
+{{- if has .name (list "ca" "replay") -}}
+{{- fail (printf "%s.volumes has one called %s, which is the chart's own" $component .name) -}}
 {{- end -}}
+{{- $there = append $there .name -}}
+{{- end -}}
+{{- range $own.volumeMounts -}}
+{{- if not (has .name $there) -}}
+{{- fail (printf "%s.volumeMounts names %s, and %s.volumes has none of that name" $component .name $component) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- $patience := include "signal.setting" (merge (dict "name" "SIGNAL_HEARTBEAT_TIMEOUT") $edge) -}}
+{{- if lt (include "signal.milliseconds" $patience | int64) 60000 -}}
+{{- fail (printf "SIGNAL_HEARTBEAT_TIMEOUT of the edge is %s: clients say something every 30 s, and one whose word is late would be closed with 4002 again and again. 60s is the least" $patience) -}}
 {{- end -}}
 
 {{- with .Values.worker -}}
@@ -108,6 +124,17 @@
 {{- if and .enabled (empty .parentRefs) -}}
 {{- fail "gateway.httpRoute.parentRefs is empty: name the gateway that the route belongs to" -}}
 {{- end -}}
+{{- $timeout := include "signal.milliseconds" (default "" .streamTimeout) | int64 -}}
+{{- if and (gt $timeout 0) (lt $timeout 300000) -}}
+{{- fail (printf "gateway.httpRoute.streamTimeout is %s: every stream would end after it, whatever goes over it. 0s is none; 5m is the least that is taken" .streamTimeout) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.gateway.ingress -}}
+{{- $name := "nginx.ingress.kubernetes.io/proxy-read-timeout" -}}
+{{- $timeout := get .annotations $name | default "" -}}
+{{- if and .enabled (regexMatch "^[0-9]+s?$" $timeout) (lt (trimSuffix "s" $timeout | float64) 120.0) -}}
+{{- fail (printf "gateway.ingress.annotations has %s: %q, and an edge may have nothing to say to a client for longer: streams would end again and again. 120 is the least that is taken" $name $timeout) -}}
+{{- end -}}
 {{- end -}}
 {{- with .Values.migrate -}}
 {{- range $flag := list "checkOnly" "withCoreSchema" -}}
@@ -137,10 +164,8 @@
 {{- fail "replay.checkpointClaim is set, and replay.dryRun is true: a dry run keeps no checkpoint" -}}
 {{- end -}}
 {{- end -}}
-{{- with .Values.networkPolicy -}}
-{{- if and .enabled (empty .gateway) -}}
-{{- fail "networkPolicy.gateway is empty: name the peers that may reach HTTP, or nobody could" -}}
-{{- end -}}
+{{- if .Values.networkPolicy.enabled -}}
+{{- include "signal.policyChecks" . -}}
 {{- end -}}
 {{- end -}}
 
@@ -158,5 +183,67 @@ a time needs its zone: 2026-11-23T08:00:00Z or 2026-11-23T15:00:00+07:00
 {{- end -}}
 {{- else if not (regexMatch "^(beginning|end|now|0|[0-9]+d0?|([0-9]+d)?([0-9]+(ms|s|m|h))+|[0-9]+:[0-9]+( *, *[0-9]+:[0-9]+)*)$" $text) -}}
 it may be `beginning`, `end`, a time such as 2026-11-23T08:00:00Z, a day such as 2026-11-23, how long ago such as 90m, 2h or 7d, or offsets such as 0:1200,1:980
+{{- end -}}
+{{- end -}}
+
+{{- /* What a policy would cut off, of what the chart can know: addresses that are a secret it can't. */ -}}
+{{- define "signal.policyChecks" -}}
+{{- $root := . -}}
+{{- $policy := .Values.networkPolicy -}}
+{{- if empty $policy.gateway -}}
+{{- fail "networkPolicy.gateway is empty: name the peers that may reach HTTP, or nobody could" -}}
+{{- end -}}
+{{- range $name, $on := dict "metrics.serviceMonitor.enabled" .Values.metrics.serviceMonitor.enabled "metrics.annotations" .Values.metrics.annotations -}}
+{{- if and $on (empty $policy.prometheus) -}}
+{{- fail (printf "networkPolicy.prometheus is empty, and %s is true: name the peers that may reach the admin port, or nothing could be scraped" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $component, $targets := dict
+  "edge" (dict "SIGNAL_JWKS_URL" "issuer" "OTEL_EXPORTER_OTLP_ENDPOINT" "traces")
+  "worker" (dict "SIGNAL_JWKS_URL" "issuer" "OTEL_EXPORTER_OTLP_ENDPOINT" "traces" "SIGNAL_KAFKA_BROKERS" "kafka") -}}
+{{- $at := dict "root" $root "component" $component -}}
+{{- range $variable, $target := $targets -}}
+{{- $open := list -}}
+{{- range (get $policy.egress $target).ports -}}{{- $open = append $open (int64 .) -}}{{- end -}}
+{{- range $address := include "signal.setting" (merge (dict "name" $variable) $at) | splitList "," -}}
+{{- if trim $address -}}
+{{- $port := include "signal.port" $address | int64 -}}
+{{- if not (has $port $open) -}}
+{{- fail (printf "%s of the %s leads to port %d, and networkPolicy.egress.%s.ports has %s: the policy would cut it off" $variable $component $port $target (toJson $open)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey (include "signal.secrets" $at | fromJson) "SIGNAL_NATS_URL" -}}
+{{- if eq (toJson $policy.egress.backplane.ports) "[6379]" -}}
+{{- fail (printf "networkPolicy.egress.backplane.ports is Redis's 6379, and secrets.SIGNAL_NATS_URL of the %s names a NATS: say its port, such as 4222, or the policy cuts it off" $component) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Of a URL or a broker, with what it is where none is said. */ -}}
+{{- define "signal.port" -}}
+{{- $text := trim . -}}
+{{- $authority := regexReplaceAll "^[A-Za-z0-9_]+://" $text "" | regexFind "^[^/?#]*" -}}
+{{- $said := regexFind ":[0-9]+$" $authority | trimPrefix ":" -}}
+{{- if $said -}}{{ $said }}
+{{- else if hasPrefix "https://" $text -}}443
+{{- else if hasPrefix "http://" $text -}}80
+{{- else -}}9092
+{{- end -}}
+{{- end -}}
+
+{{- /* What may be meant, and hardly is. */ -}}
+{{- define "signal.warnings" -}}
+{{- $backplanes := dict -}}
+{{- range $component := list "edge" "worker" -}}
+{{- $secrets := include "signal.secrets" (dict "root" $ "component" $component) | fromJson -}}
+{{- $_ := set $backplanes $component (ternary "SIGNAL_NATS_URL" "SIGNAL_REDIS_URL" (hasKey $secrets "SIGNAL_NATS_URL")) -}}
+{{- end -}}
+{{- if ne $backplanes.edge $backplanes.worker }}
+
+WARNING: the edge has {{ $backplanes.edge }} and the worker {{ $backplanes.worker }}. They are two backplanes: nobody is told of what the
+worker writes until they read their list.
 {{- end -}}
 {{- end -}}

@@ -7,24 +7,25 @@
 
 {{- /* Takes (root, component), as the next ones do. What a selector goes by never changes. */ -}}
 {{- define "signal.selectorLabels" -}}
-app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | trunc 63 | trimSuffix "-" | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
+{{- /* Labels of `own` win over those of everything: a key is there once. */ -}}
 {{- define "signal.labels" -}}
 {{ include "signal.selectorLabels" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.labels }}
+{{- with merge (dict) (.own | default dict) .root.Values.labels }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}
 
 {{- define "signal.podLabels" -}}
 {{ include "signal.selectorLabels" . }}
-{{- with .root.Values.labels }}
+{{- with merge (dict) (.own | default dict) .root.Values.labels }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}

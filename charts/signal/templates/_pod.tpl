@@ -32,7 +32,7 @@ capabilities:
 {{- $window := include "signal.seconds" (dict "root" .root "component" .component "name" "SIGNAL_DRAIN_WINDOW") -}}
 {{- add $own.preStopSeconds $window -}}
 {{- else -}}
-{{- $own.rollout.minReadySeconds -}}
+{{- $own.rollout.minReadySeconds | int64 -}}
 {{- end -}}
 {{- end -}}
 
@@ -52,7 +52,7 @@ looked, and so the fleet's end. Takes (root, component). */ -}}
 {{- $live := lookup "apps/v1" "Deployment" .root.Release.Namespace $name -}}
 {{- max $scaler.minReplicas (dig "spec" "replicas" 0 $live | int) -}}
 {{- else -}}
-{{- $own.replicas -}}
+{{- $own.replicas | int64 -}}
 {{- end -}}
 {{- end -}}
 
@@ -81,7 +81,7 @@ looked, and so the fleet's end. Takes (root, component). */ -}}
 {{- define "signal.placement" -}}
 {{- $own := get .root.Values .component -}}
 {{- with $own.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with $own.nodeSelector }}
 nodeSelector:

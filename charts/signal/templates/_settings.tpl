@@ -28,7 +28,8 @@
 {{- /* Takes `name` as well: the value that holds, which is the binary's own default if none is set. */ -}}
 {{- define "signal.setting" -}}
 {{- $defaults := get (.root.Files.Get "files/defaults.json" | fromJson) .component -}}
-{{- include "signal.text" (dig .name (get $defaults .name) (include "signal.config" . | fromJson)) -}}
+{{- /* Set to nothing is not set, as in signal.env. */ -}}
+{{- include "signal.text" (get (include "signal.config" . | fromJson) .name) | default (get $defaults .name) -}}
 {{- end -}}
 
 {{- /* A value as a variable holds it: numbers in full, where Go would print 1e+06. */ -}}
