@@ -46,6 +46,7 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,
+        time::timeout,
     };
     use tower::ServiceExt;
 
@@ -117,7 +118,8 @@ mod tests {
         let mut probe = TcpStream::connect(address).await.unwrap();
         probe.write_all(b"GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
         let mut answer = [0; 12];
-        probe.read_exact(&mut answer).await.unwrap();
+        // Far sooner than connections end by their age.
+        timeout(LIMITS.lifetime / 2, probe.read_exact(&mut answer)).await.expect("all places are kept").unwrap();
         assert_eq!(&answer, b"HTTP/1.1 200");
         stop.cancel();
         serving.await.unwrap();
