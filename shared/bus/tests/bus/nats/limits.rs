@@ -1,10 +1,10 @@
 //! What a server does not take.
 
 use signal_bus::{Bus, BusError, Mode, nats::NatsBus};
-use signal_harness::{Nats, require};
+use signal_harness::{Nats, eventually, require};
 
 use crate::{
-    listener::{Listener, heard, publication, say},
+    listener::{Listener, SOON, heard, publication, say},
     server::Backplane,
 };
 
@@ -43,4 +43,27 @@ async fn a_channel_whose_subject_is_too_long_is_refused_and_disturbs_no_other() 
     listener.release(&[&long]);
     say(&bus, "a", "x").await;
     assert_eq!(listener.message().await, heard("a", "x"));
+}
+
+#[tokio::test]
+async fn a_server_that_asks_whether_anybody_is_there_is_answered() {
+    require!(Nats);
+    // It leaves whoever has not answered within a second, and asks although something was said meanwhile.
+    let server = Nats::launch_with("ping_interval: '1s'\nping_max: 1").await;
+    let bus = NatsBus::new(&server.url(), Mode::Exact).unwrap();
+    let mut listener = Listener::open(&bus).await;
+    listener.acquire(&["a"]).await;
+    say(&bus, "a", "first").await;
+    eventually(SOON, || async {
+        let connections = server.monitor("/connz").await?;
+        let connections = connections["connections"].as_array().cloned().unwrap_or_default();
+        let aged = connections.iter().filter_map(|one| one["uptime"].as_str()?.strip_suffix('s')?.parse().ok());
+        let aged = aged.filter(|seconds: &u32| *seconds >= 6).count();
+        // The one that hears and the one that publishes.
+        if aged == 2 { Ok(()) } else { Err(format!("{connections:?}")) }
+    })
+    .await;
+    say(&bus, "a", "second").await;
+    assert_eq!(listener.message().await, heard("a", "first"));
+    assert_eq!(listener.message().await, heard("a", "second"));
 }
