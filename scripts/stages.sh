@@ -42,7 +42,8 @@ stage() {
   finish "$1"
 }
 
-# begin NAME COMMAND...: the same without waiting, for what mostly waits itself; its end is looked at by `finish NAME`.
+# begin NAME COMMAND...: the same without waiting, for what mostly waits itself. `finish NAME` looks
+# at its end, and its seconds are those until then.
 begin() {
   local name=$1
   shift

@@ -124,6 +124,7 @@ impl Worker {
 
 /// Starts a worker on the parts. It runs as tasks of `parts.shutdown`, which it triggers itself should it fail.
 pub fn start(settings: &PipelineSettings, parts: Parts) -> Result<Worker, StartError> {
+    check_domains(settings)?;
     let consume = consume_settings(settings)?;
     let Parts { bus, store, health, shutdown, broker_id } = parts;
     let ids = Snowflakes::new(settings.snowflake_worker_id).ok_or(StartError::WorkerId)?;
@@ -238,6 +239,10 @@ pub fn check_pipeline(settings: &PipelineSettings) -> Result<(), StartError> {
     consume::check(&consume)?;
     settings.dead_letter_topic()?;
     DeadLetterTopic::check(&consume)?;
+    check_domains(settings)
+}
+
+fn check_domains(settings: &PipelineSettings) -> Result<(), StartError> {
     if settings.organizer_domain == settings.merchant_domain { Err(StartError::Domains) } else { Ok(()) }
 }
 

@@ -71,20 +71,18 @@ impl RedisBus {
     /// Where what is said is heard, as the address has it: classic and sharded pub/sub know nothing of each other, and
     /// databases make no difference.
     pub(crate) fn places(&self) -> Vec<String> {
-        let places: Vec<String> = match &self.address.topology {
-            Topology::Single(node) => vec![format!("classic {node}")],
+        let place = |kind: &str, node: &Endpoint| format!("{kind} {node}").to_ascii_lowercase();
+        match &self.address.topology {
+            Topology::Single(node) => vec![place("classic", node)],
             Topology::Cluster { nodes, pubsub } => {
                 let kind = if matches!(pubsub, Pubsub::Sharded) { "sharded" } else { "classic" };
-                nodes.iter().map(|node| format!("{kind} {node}")).collect()
+                nodes.iter().map(|node| place(kind, node)).collect()
             }
+            // Sentinels look after several masters, whose names are not those of hosts.
             Topology::Sentinel { sentinels, master } => {
-                return sentinels
-                    .iter()
-                    .map(|one| format!("{}/{master}", one.to_string().to_ascii_lowercase()))
-                    .collect();
+                sentinels.iter().map(|node| format!("{}/{master}", place("sentinel", node))).collect()
             }
-        };
-        places.into_iter().map(|place| place.to_ascii_lowercase()).collect()
+        }
     }
 }
 
